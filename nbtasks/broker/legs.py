@@ -1,8 +1,8 @@
 """The one place where a broker is chosen, by its URL's scheme: imports of what a leg stands on happen here.
 
 What Redis needs is imported with this module, in one thread and before a module of the user's can be found in its
-place. Of other brokers it is imported where the first leg is opened; a worker does that before it looks for modules of
-the user's.
+place. Of other brokers it is imported where the first leg is opened (``lateimports.py``); a worker does that before it
+looks for modules of the user's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.errors import ConfigError
 
 from .carriers.carriedleg import CarriedLeg
+from .lateimports import importing
 from .mysqlurl import is_mysql
 from .pgurl import is_pg
 from .redis.redisleg import RedisLeg
@@ -51,7 +52,8 @@ def open_publisher(
 
 
 def _leg_for(place: BrokerPlace) -> Leg:
-    leg = _ledger_for(place)
+    with importing:
+        leg = _ledger_for(place)
     return CarriedLeg(leg, place) if place.carrier else leg
 
 

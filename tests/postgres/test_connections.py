@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import subprocess
-import sys
 import threading
 
 import psycopg
@@ -110,44 +108,6 @@ def _use_and_drop(app):
         pass
     app.close()
     gc.collect()
-
-
-FORK_WHILE_IT_IS_IMPORTED = """
-import os, signal, sys, threading
-import nbtasks.broker.postgres.postgresleg
-from nbtasks.broker.legs import open_leg
-from tests.broker.contract.servers import Place
-
-leg = open_leg(Place("postgresql://nowhere/app", "tests"))
-importing, forking = threading.Event(), threading.Event()
-
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name == "nbtasks.broker.postgres.pglink" and not importing.is_set():
-            importing.set()
-            forking.wait()
-
-sys.meta_path.insert(0, Finder())
-os.register_at_fork(before=forking.set)
-thread = threading.Thread(target=leg.line)
-thread.start()
-importing.wait()
-child = os.fork()
-if not child:
-    signal.alarm(20)
-    leg.line()
-    os._exit(0)
-thread.join()
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-def test_a_fork_while_another_thread_imports_psycopg_hangs_nowhere(pytestconfig):
-    command = [sys.executable, "-W", "ignore", "-c", FORK_WHILE_IT_IS_IMPORTED]
-    done = subprocess.run(
-        command, cwd=pytestconfig.rootpath, check=False, capture_output=True, text=True, timeout=60
-    )
-    assert (done.stdout.strip(), done.stderr) == ("0", "")
 
 
 def test_through_a_pooler_that_wakes_nobody(postgres_server, start_server, new_app):

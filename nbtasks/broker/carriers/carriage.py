@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
+from nbtasks.broker.lateimports import importing
 from nbtasks.broker.urlparts import NEXT_URL
 from nbtasks.broker.verbs.carrier import Carrier
 from nbtasks.core.errors import ConfigError
@@ -145,7 +146,8 @@ def open_carrier(url: str, namespace: str) -> Carrier:
     kind = _kind(url)
     assert kind is not None
     try:
-        return kind.opened(url, namespace)
+        with importing:
+            return kind.opened(url, namespace)
     except ImportError as error:
         raise ConfigError(
             f"a broker at {shown} needs {kind.needs} ({error}): pip install 'nbtasks[{kind.extra}]'"

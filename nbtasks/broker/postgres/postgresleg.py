@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.lateimports import importing
 from nbtasks.broker.pgurl import parse_pg
 from nbtasks.core.errors import ConfigError
 
@@ -14,14 +13,6 @@ if TYPE_CHECKING:
     from nbtasks.broker.verbs.leg import BrokerPlace
 
     from .pgline import PgLine
-
-# A fork waits until what is imported here is there: a copy of a process in the midst of an import would wait for ever
-# for a thread that it does not have.
-_importing = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
-    )
 
 
 class PostgresLeg:
@@ -42,7 +33,7 @@ class PostgresLeg:
             ConfigError: psycopg is not installed.
         """
         try:
-            with _importing:
+            with importing:
                 from .pgline import PgLine
         except ImportError as error:
             # Without libpq it says in several lines what it has tried.

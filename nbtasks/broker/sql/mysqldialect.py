@@ -27,6 +27,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.servergauges import ServerGauges
 
+from .mysqltalk import MysqlTalk
 from .sqldialect import Statements, with_tables
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class MysqlDialect:
 
     flavour = "mysql"
     block_s = 5.0
-    # Each look is a question to the server, and nobody can be woken.
-    polls = Backoff(0.003, 0.1)
+    # Each look is a question to the server, and nobody can be woken: who has waited for longer may wait for longer.
+    polls = Backoff(0.0007, 0.05, factor=1.3)
     in_order = False
     types = {  # noqa: RUF012  # nobody changes it
         "id": "BIGINT AUTO_INCREMENT PRIMARY KEY",
@@ -115,12 +116,13 @@ class MysqlDialect:
                 password=url.password,
                 database=url.database,
                 charset="utf8mb4",
-                autocommit=False,
+                # So who reads has nothing to end; who writes says BEGIN.
+                autocommit=True,
                 connect_timeout=_CONNECT_S,
                 read_timeout=_ANSWER_S,
                 write_timeout=_ANSWER_S,
-                # How many rows were found, whether or not anything in them has changed.
-                client_flag=CLIENT.FOUND_ROWS,
+                # How many rows were found, whether or not anything in them has changed; several statements at once.
+                client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
                 conv=_CONVERSIONS,
                 **url.options,
             )
@@ -134,7 +136,6 @@ class MysqlDialect:
                     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
                     f"innodb_lock_wait_timeout = {_LOCKED_S}"
                 )
-            connection.commit()
         except BaseException:
             connection.close()
             raise
@@ -190,16 +191,13 @@ class MysqlDialect:
         """Return the statement that puts a row."""
         return _put_text(table, tuple(keys), tuple(columns), tuple(over))
 
-    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> None:
+    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> MysqlTalk:
         """It begins with its first statement."""
+        return MysqlTalk(connection, locks=writes)
 
     def in_use(self) -> AbstractContextManager[None]:
         """A fork does no harm that :meth:`let_go` does not undo."""
         return nullcontext()
-
-    def now_us(self, transaction: Statements) -> int:
-        """Return the server's time, as it is now, not as when the transaction began."""
-        return int(transaction.value("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"))
 
     def written(self, connection: Any) -> object:
         """Nobody knows."""
@@ -221,7 +219,6 @@ class MysqlDialect:
                 )
             try:
                 yield
-                connection.commit()
             finally:
                 with contextlib.suppress(pymysql.MySQLError):
                     cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
@@ -269,7 +266,7 @@ class MysqlDialect:
         if transaction.value("SELECT @@innodb_flush_log_at_trx_commit") == 1:
             return made
         _, uptime = transaction.row("SHOW GLOBAL STATUS LIKE 'Uptime'") or ("", 0)
-        started, noted = self.now_us(transaction) // 1_000_000 - int(uptime), transaction.fact(_STARTED)
+        started, noted = transaction.now_us() // 1_000_000 - int(uptime), transaction.fact(_STARTED)
         if noted and abs(started - int(noted)) <= _ROUNDED_S:
             return f"{made}/{noted}"
         transaction.note(_STARTED, str(started))

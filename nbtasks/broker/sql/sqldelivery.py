@@ -118,9 +118,10 @@ class SqlDelivery:
     def _look(self, most: int) -> list[Taken]:
         """Take what there is. Whoever finds nothing has kept nobody from writing."""
         numbers = self._numbers()
-        if not self._line.read(first_place, numbers):
+        begin = self._line.read(first_place, numbers)
+        if not begin:
             return []
-        return self._line.write_lazily(take, numbers, self.consumer, most)
+        return self._line.write_lazily(take, numbers, begin[0], self.consumer, most)
 
     def _entries(self, taken: Iterable[Taken]) -> list[Entry]:
         """Return those of which something is to be run; of the others, whoever cares is told."""
@@ -231,22 +232,23 @@ def prepare(tx: Transaction, addresses: Sequence[Address], now_ms: int | None) -
 
 def first_place(tx: Transaction, queues: Sequence[int]) -> list[int]:
     """Return the place of the lane that is first in the order of service of those in which something waits."""
-    places = [
-        tx.value("SELECT min(place) FROM @entries WHERE queue = ? AND standing = ?", queue, WAITS)
-        for queue in queues
-    ]
+    least = "SELECT min(place) FROM @entries WHERE queue = ? AND standing = ?"
+    places = [rows[0][0] for rows in tx.each(*((least, queue, WAITS) for queue in queues))]
     return sorted(place for place in places if place is not None)[:1]
 
 
-def take(tx: Transaction, queues: Sequence[int], consumer: str, most: int) -> list[Taken]:
+def take(tx: Transaction, queues: Sequence[int], begin: int, consumer: str, most: int) -> list[Taken]:
     """Take entries of one priority: what comes meanwhile goes before those of a lower one.
 
     Those that are over end here; they are returned, too.
+
+    Args:
+        begin: the first place in the order of service in which something was seen, a moment ago.
     """
-    begin, looked_at = first_place(tx, queues), Standings(tx)
+    looked_at = Standings(tx)
     found: list[Taken] = []
     # Others may have taken what was seen there.
-    for priority in range(begin[0] // 2, len(LANES) // 2) if begin else ():
+    for priority in range(begin // 2, len(LANES) // 2):
         living = 0
         for queue in queues:
             while living < most and len(found) < _MOST_LOOKED_AT:
@@ -263,12 +265,17 @@ def take(tx: Transaction, queues: Sequence[int], consumer: str, most: int) -> li
 def _taken(
     tx: Transaction, queue: int, priority: int, consumer: str, most: int, looked_at: Standings
 ) -> list[Taken]:
+    # A batch is looked up along with its entry, and is not locked by that.
+    batch = "SELECT b.done * 2 + b.flagged FROM @batches b WHERE b.ns = e.ns AND b.batch = e.batch"
     rows = tx.rows(
-        f"SELECT {COLUMNS} FROM @entries WHERE queue = ? AND standing = ? AND place >= ? AND place <= ? "  # noqa: S608
-        "ORDER BY place, id LIMIT ? FOR UPDATE SKIP LOCKED",
+        f"SELECT {COLUMNS}, ({batch}) FROM @entries e "  # noqa: S608
+        "WHERE queue = ? AND standing = ? AND place >= ? AND place <= ? ORDER BY place, id LIMIT ? "
+        "FOR UPDATE SKIP LOCKED",
         *(queue, WAITS, priority * 2, priority * 2 + 1, most),
     )
-    found = [(row, looked_at.of(row[3], row[4], row[5])) for row in rows]
+    for row in rows:
+        looked_at.note(row[3], None if row[-1] is None else divmod(row[-1], 2))
+    found = [(row[:-1], looked_at.of(row[3], row[4], row[5])) for row in rows]
     mine = [row[0] for row, standing in found if not standing.over]
     tx.run_in("UPDATE @entries SET standing = ?, holder = ? WHERE id IN (*)", (HELD, consumer), mine)
     drop_entries(tx, [row[0] for row, standing in found if standing.over])

@@ -31,6 +31,41 @@ class Statements(Protocol):
     def note(self, name: str, value: str) -> None:
         """Note one."""
 
+    def now_us(self) -> int:
+        """Return the server's time in microseconds of the epoch."""
+
+
+class Talk(Protocol):
+    """One transaction as it is said over one connection.
+
+    What is to be changed may be said later, in its order: along with the next question, or at the end, whichever comes
+    first.
+    """
+
+    def ask(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+        """Return the rows that each question brings."""
+
+    def change(self, statement: str, args: Sequence[Any]) -> tuple[int, int]:
+        """Change rows now; returns how many were found, and the number of one that was added."""
+
+    def later(self, statement: str, args: Sequence[Any]) -> None:
+        """Change rows."""
+
+    def later_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Say the same for several rows."""
+
+    def want_time(self) -> None:
+        """The server's time will be asked for soon: it may come along with the next answer."""
+
+    def now_us(self) -> int:
+        """Return the server's time in microseconds of the epoch, as it is now."""
+
+    def end(self) -> None:
+        """Have it done."""
+
+    def undo(self) -> None:
+        """Have it not done."""
+
 
 class Dialect(Protocol):
     """One kind of database, at one place.
@@ -78,8 +113,8 @@ class Dialect(Protocol):
     def put_text(self, table: str, keys: Sequence[str], columns: Sequence[str], over: Sequence[str]) -> str:
         """Return the statement that puts a row, where there is one by the same keys over some columns of that."""
 
-    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> None:
-        """Begin a transaction.
+    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> Talk:
+        """Begin a transaction. One that only reads may see in each question what others have done meanwhile.
 
         Args:
             lazily: losing it costs no call: nobody waits for the disk.
@@ -87,9 +122,6 @@ class Dialect(Protocol):
 
     def in_use(self) -> AbstractContextManager[None]:
         """Return a context in which something is done with a connection."""
-
-    def now_us(self, transaction: Statements) -> int:
-        """Return the server's time."""
 
     def written(self, connection: Any) -> object:
         """Return what is another thing when anybody else has written; None where that cannot be told."""

@@ -37,16 +37,20 @@ class Standings:
         self._tx = tx
         self._batches: dict[str, Row | None] = {}
 
+    def note(self, batch: str, found: Row | None) -> None:
+        """Note how many calls of a batch have ended, and whether it is flagged; None where there is none."""
+        self._batches[batch] = found
+
     def of(self, batch: str, first: int, size: int) -> CallsStanding:
         """Return how one stands."""
         if batch not in self._batches:
             self._batches[batch] = self._tx.row(
-                "SELECT flagged, done FROM @batches WHERE ns = ? AND batch = ?", self._tx.ns, batch
+                "SELECT done, flagged FROM @batches WHERE ns = ? AND batch = ?", self._tx.ns, batch
             )
         found = self._batches[batch]
         if found is None:
             return CallsStanding(over=True, suspect=False, told=True)
-        flagged, done = found
+        done, flagged = found
         ended = covered(self._tx, batch, first, size) if done else 0
         return CallsStanding(ended >= size, bool(flagged) or ended > 0, not flagged)
 

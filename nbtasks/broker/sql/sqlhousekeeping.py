@@ -162,7 +162,7 @@ def _nth_last(tx: Transaction, table: str, most: int) -> int:
 
 def drop_happened(tx: Transaction, before: int) -> int:
     """Drop what has happened before a number, and note that; returns how much it was."""
-    gone = tx.run("DELETE FROM @happened WHERE ns = ? AND id < ?", tx.ns, before) if before else 0
+    gone = tx.changed("DELETE FROM @happened WHERE ns = ? AND id < ?", tx.ns, before) if before else 0
     if gone:
         tx.note(TRIMMED, str(before - 1))
     return gone

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
@@ -27,6 +26,7 @@ from nbtasks.core.servergauges import ServerGauges
 
 from .sqldialect import Statements, with_tables
 from .sqliteforks import gate
+from .sqlitetalk import SqliteTalk
 
 if TYPE_CHECKING:
     from nbtasks.broker.sqliteurl import SqliteUrl
@@ -210,16 +210,14 @@ class SqliteDialect:
 
     # -- transactions
 
-    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> None:
+    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> SqliteTalk:
         """Begin a transaction; one that writes has the file for itself from the beginning."""
         if writes and self._url.synchronous == "FULL" and lazily != connection.is_lazy:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if lazily else 'FULL'}")
             connection.is_lazy = lazily
+        talk = SqliteTalk(connection)
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    def now_us(self, transaction: Statements) -> int:
-        """Return this machine's time: it is the only one."""
-        return time.time_ns() // 1000
+        return talk
 
     def written(self, connection: Any) -> object:
         """Return a number that changes with each transaction of another connection."""

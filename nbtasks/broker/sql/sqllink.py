@@ -94,21 +94,17 @@ class SqlLink:
         self, connection: Any, action: Callable[[Transaction], T], *, writes: bool, lazily: bool
     ) -> T:
         with self.dialect.in_use():
-            cursor = connection.cursor()
-            self.dialect.begin(connection, writes=writes, lazily=lazily)
+            talk = self.dialect.begin(connection, writes=writes, lazily=lazily)
             try:
-                found = action(Transaction(cursor, self.dialect, self._ns, self._queues))
-                connection.commit()
+                found = action(Transaction(talk, self.dialect, self._ns, self._queues))
+                talk.end()
                 if writes and not lazily:
                     self._refuse_elsewhere(connection)
             except BaseException:
                 # Numbers of queues that were made in it are none.
                 self._queues.clear()
-                connection.rollback()
+                talk.undo()
                 raise
-            finally:
-                with contextlib.suppress(Exception):
-                    cursor.close()
         return found
 
     def _refuse_elsewhere(self, connection: Any) -> None:
@@ -118,14 +114,21 @@ class SqlLink:
 
     # -- waiting
 
-    def wait_for(self, look: Callable[[], T], until: float) -> T:
+    def look_at(self, look: Callable[[], T]) -> tuple[object, T]:
+        """Look; returns what had been written before, and what was found."""
+        return self._written(), look()
+
+    def wait_for(self, look: Callable[[], T], until: float, last: tuple[object, T] | None = None) -> T:
         """Look again and again until there is something, or until a moment (monotonic); returns the last look.
+
+        Args:
+            last: what :meth:`look_at` has returned a moment ago, where it has looked.
 
         Raises:
             BrokerUnavailable: the connection was cut meanwhile.
         """
-        written, looked_at = self._written(), time.monotonic()
-        found, looks = look(), 0
+        looked_at, looks = time.monotonic(), 0
+        written, found = self.look_at(look) if last is None else last
         connection = self.connections
         while not found:
             left_s = until - time.monotonic()

@@ -237,13 +237,13 @@ def pass_over(
         f"UPDATE @periodic_tasks SET due = ?, missed = missed + ?, gone = {gone} WHERE {_OF_ONE} AND due = ?"  # noqa: S608
     )
     args = next_ms, missed, tx.now_ms() if is_gone else None
-    return tx.run(statement, *args, tx.ns, key_id, name, due_ms) > 0
+    return tx.changed(statement, *args, tx.ns, key_id, name, due_ms) > 0
 
 
 def pause(tx: Transaction, key_id: str, name: str) -> bool:
     """Have a periodic task pause; returns whether there is one."""
     statement = f"UPDATE @periodic_tasks SET paused = coalesce(paused, ?), due = NULL WHERE {_OF_ONE}"  # noqa: S608
-    return _told(tx, tx.run(statement, tx.now_ms(), tx.ns, key_id, name))
+    return _told(tx, tx.changed(statement, tx.now_ms(), tx.ns, key_id, name))
 
 
 def resume(tx: Transaction, key_id: str, name: str, next_ms: int) -> bool:
@@ -263,8 +263,8 @@ def remove(tx: Transaction, key_id: str, name: str, client: str) -> bool:
     statement = f"DELETE FROM @periodic_tasks WHERE {_OF_ONE}"  # noqa: S608
     args = tx.ns, key_id, name
     if client:
-        return _told(tx, tx.run(f"{statement} AND client = ?", *args, client))
-    return _told(tx, tx.run(statement, *args))
+        return _told(tx, tx.changed(f"{statement} AND client = ?", *args, client))
+    return _told(tx, tx.changed(statement, *args))
 
 
 def _told(tx: Transaction, found: int) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 #: News of a session that are unread; more of them bring no records along.
 _MOST_UNREAD = 500
 _NO_NAME = "0" * 64
+_UNREAD = "SELECT count(*) FROM (SELECT 1 FROM @news WHERE ns = ? AND session = ? LIMIT 500) AS unread"
 
 
 @dataclass
@@ -54,16 +55,45 @@ class ReportedBatch:
 def send_report(line: SqlLink, report: Finish) -> int:
     """Report in one step, after the blobs; returns how many results were new."""
     put_blobs(line, report.blobs)
-    return line.write(lambda tx: Report(tx).apply(report)) if report else 0
+    return line.write(apply_report, list(report.operations())) if report else 0
+
+
+def apply_report(tx: Transaction, operations: Sequence[Sequence[Any]]) -> int:
+    """Apply all operations; returns how many results were new."""
+    named = {str(one[1]) for one in operations if one[0] not in "HAU"}
+    # What somebody is to wait for is locked with the rest.
+    named |= {batch for one in operations if one[0] == "Y" for batch in one[-1].split()}
+    tx.want_time()
+    batches = _locked(tx, sorted(named))
+    return Report(tx, tx.now_ms(), batches).apply(operations)
+
+
+def _locked(tx: Transaction, batches: Sequence[str]) -> dict[str, ReportedBatch | None]:
+    """Lock batches, in one order, so that no two reports wait for each other; returns those that there are."""
+    rows = tx.rows_in(
+        "SELECT batch, n, done, ttl, ended, sessions, tied FROM @batches WHERE ns = ? AND batch IN (*) "
+        "ORDER BY batch FOR UPDATE",
+        (tx.ns,),
+        batches,
+    )
+    found: dict[str, ReportedBatch | None] = dict.fromkeys(batches)
+    for batch, n, done, ttl_ms, ended, sessions, tied in rows:
+        found[batch] = ReportedBatch(batch, n, done, ttl_ms, ended, sessions, bool(tied), done)
+    return found
 
 
 class Report:
-    """Applies one, in a transaction."""
+    """Applies one, in a transaction.
 
-    def __init__(self, tx: Transaction) -> None:
+    Args:
+        now: the server's time (ms).
+        batches: those that it is about, which are locked.
+    """
+
+    def __init__(self, tx: Transaction, now: int, batches: dict[str, ReportedBatch | None]) -> None:
         self._tx = tx
-        self._now = tx.now_ms()
-        self._batches: dict[str, ReportedBatch | None] = {}
+        self._now = now
+        self._batches = batches
         #: Which of the last results were new: empty for all of them, None for none.
         self._wins: str | None = None
         self._fresh = 0
@@ -76,15 +106,10 @@ class Report:
         #: Of batches that others wait for, or that wait for others: what has ended, and where something has failed.
         self._tied_ends: list[tuple[str, int, int]] = []
         self._bad: set[str] = set()
-        self._workflows = Workflows(tx, self._now)
+        self._workflows = Workflows(tx, now)
 
-    def apply(self, report: Finish) -> int:
+    def apply(self, operations: Sequence[Sequence[Any]]) -> int:
         """Apply all operations; returns how many results were new."""
-        operations = list(report.operations())
-        named = {str(one[1]) for one in operations if one[0] not in "HAU"}
-        # What somebody is to wait for is locked with the rest.
-        named |= {batch for one in operations if one[0] == "Y" for batch in one[-1].split()}
-        self._look_up(sorted(named))
         for kind, *parts in operations:
             if kind == "A":
                 self._end(parts)
@@ -109,18 +134,6 @@ class Report:
         self._tell_news()
         tell_due(self._tx, _sooner(self._due_ms, self._workflows.due_ms))
         return self._fresh
-
-    def _look_up(self, batches: Sequence[str]) -> None:
-        """Lock them, in one order, so that no two reports wait for each other."""
-        rows = self._tx.rows_in(
-            "SELECT batch, n, done, ttl, ended, sessions, tied FROM @batches WHERE ns = ? AND batch IN (*) "
-            "ORDER BY batch FOR UPDATE",
-            (self._tx.ns,),
-            batches,
-        )
-        self._batches = dict.fromkeys(batches)
-        for batch, n, done, ttl_ms, ended, sessions, tied in rows:
-            self._batches[batch] = ReportedBatch(batch, n, done, ttl_ms, ended, sessions, bool(tied), done)
 
     def _settle(self) -> None:
         """Note how many calls of batches have ended; one whose calls all have is kept for its time from now on."""
@@ -266,12 +279,7 @@ class Report:
         """Tell sessions what they hear. Each of their rows is locked from here on, in one order."""
         sessions = sorted({one for _, heard in self._news for one in heard.split()})
         for session in sessions:
-            last = self._last_of(session)
-            unread = self._tx.value(
-                "SELECT count(*) FROM (SELECT 1 FROM @news WHERE ns = ? AND session = ? LIMIT 500) AS unread",
-                self._tx.ns,
-                session,
-            )
+            last, unread = self._heard_by(session)
             rows = []
             for place, (piece, _) in enumerate(
                 ((piece, heard) for piece, heard in self._news if session in heard.split()), 1
@@ -291,18 +299,23 @@ class Report:
                 session,
             )
 
-    def _last_of(self, session: str) -> int:
-        """Return the number of a session's last news, after which no other transaction tells it any."""
+    def _heard_by(self, session: str) -> tuple[int, int]:
+        """Return the number of a session's last news, and how many it has not read.
+
+        No other transaction tells it any from here on.
+        """
+        listener, (unread,) = self._tx.each(
+            ("SELECT told FROM @listeners WHERE ns = ? AND session = ? FOR UPDATE", self._tx.ns, session),
+            (_UNREAD, self._tx.ns, session),
+        )
+        last = listener[0][0] if listener else None
         # By the clock where the last number was lost: who reads on from there misses nothing.
         now = self._tx.now_us()
-        last = self._tx.value(
-            "SELECT told FROM @listeners WHERE ns = ? AND session = ? FOR UPDATE", self._tx.ns, session
-        )
         if last is None:
             self._tx.run(
                 "INSERT INTO @listeners (ns, session, told) VALUES (?, ?, ?)", self._tx.ns, session, now
             )
-        return max(last or 0, now)
+        return max(last or 0, now), unread[0]
 
 
 def _sooner(one: int | None, other: int | None) -> int | None:

@@ -26,12 +26,15 @@ class SqlQuestion(Generic[T]):
         self._look: Callable[[], list[T]] = list
         #: What the question has brought, before it was asked for.
         self._come: list[T] = []
+        #: The look with which it was asked, until somebody has waited.
+        self._last: tuple[object, list[T]] | None = None
         self.stands = False
         self.until = 0.0
 
     def begin(self, look: Callable[[], list[T]], block_ms: int) -> None:
         """It is asked, over the connection that there is."""
-        self._come = look()
+        self._last = self._line.look_at(look)
+        self._come = self._last[1]
         self._look = look
         self.stands, self.until = True, time.monotonic() + block_ms / 1000
         self._connection = self._line.connections
@@ -47,7 +50,9 @@ class SqlQuestion(Generic[T]):
             raise self._line.closed()
         try:
             if not self._come:
-                self._come = self._line.wait_for(self._look, min(time.monotonic() + within_s, self.until))
+                last, self._last = self._last, None
+                until = min(time.monotonic() + within_s, self.until)
+                self._come = self._line.wait_for(self._look, until, last)
         except Exception:
             # An interrupt leaves it standing.
             self.stands = False

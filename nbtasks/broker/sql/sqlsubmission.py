@@ -11,6 +11,7 @@ from nbtasks.broker.verbs.submission import MOST_ENTRIES, queue_is_full
 
 from .sqlblobs import put_blobs
 from .sqlentries import LATER, WAITS, add_entries, is_full, place_of, queue_of, tell, tell_due
+from .sqltransaction import questions_in
 from .sqlweaving import KINDS, Weaving
 
 if TYPE_CHECKING:
@@ -51,15 +52,18 @@ def submit(tx: Transaction, session: str, number: int, flush: Flush) -> None:
     Raises:
         FlushGap, FunctionMissing, BackPressure: nothing was done.
     """
-    now = tx.now_ms()
-    last = tx.value("SELECT flush FROM @sessions WHERE ns = ? AND session = ? FOR UPDATE", tx.ns, session)
+    operations = FlushedOperations(flush)
+    tx.want_time()
+    last, there = _begun(tx, session, operations.needed)
     if number == last:
         return
     if number != (last or 0) + 1:
         raise FlushGap(last or 0)
-    operations = FlushedOperations(flush)
+    now = tx.now_ms()
     _see_to_room(tx, operations, look=number % _LOOK_EVERY == 1)
-    _see_to_functions(tx, operations)
+    for digest in operations.needed:
+        if digest not in there:
+            raise FunctionMissing(digest)
     operations.apply(tx, session, now)
     if last is None:
         tx.run(
@@ -158,14 +162,15 @@ def _see_to_room(tx: Transaction, operations: FlushedOperations, *, look: bool) 
             raise queue_is_full(address)
 
 
-def _see_to_functions(tx: Transaction, operations: FlushedOperations) -> None:
-    """Raise where a function is missing. Locked: nothing goes between this look and the batch that needs it."""
-    needed = operations.needed
-    statement = "SELECT digest FROM @functions WHERE ns = ? AND digest IN (*) ORDER BY digest FOR UPDATE"
-    there = {row[0] for row in tx.rows_in(statement, (tx.ns,), needed)}
-    for digest in needed:
-        if digest not in there:
-            raise FunctionMissing(digest)
+def _begun(tx: Transaction, session: str, needed: Sequence[str]) -> tuple[int | None, set[str]]:
+    """Return the number of the session's last flush, and those functions that are there.
+
+    Both are locked: nothing goes between this look and the batches that need them.
+    """
+    flush = ("SELECT flush FROM @sessions WHERE ns = ? AND session = ? FOR UPDATE", tx.ns, session)
+    there = "SELECT digest FROM @functions WHERE ns = ? AND digest IN (*) ORDER BY digest FOR UPDATE"
+    found, *digests = tx.each(flush, *questions_in(there, (tx.ns,), needed))
+    return found[0][0] if found else None, {digest for rows in digests for (digest,) in rows}
 
 
 def last_flush(tx: Transaction, session: str) -> int:
@@ -179,7 +184,7 @@ def last_flush(tx: Transaction, session: str) -> int:
 
 def revoke(tx: Transaction, batch: str, control: bytes, running: int | None) -> bool:
     """Flag a batch as having revoked calls, and tell the supervisors."""
-    if not tx.run("UPDATE @batches SET flagged = 1 WHERE ns = ? AND batch = ?", tx.ns, batch):
+    if not tx.changed("UPDATE @batches SET flagged = 1 WHERE ns = ? AND batch = ?", tx.ns, batch):
         return False
     if running is not None:
         row = {"ns": tx.ns, "batch": batch, "nth": running, "frame": control}
