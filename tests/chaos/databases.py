@@ -95,6 +95,12 @@ class DatabaseSite:
             return list((admin if isinstance(found, int) else found).fetchall())
 
 
+def through(proxy: Proxy, server: Any, database: str) -> str:
+    """Return the URL of a server's database behind a proxy."""
+    port = proxy.url.rpartition(":")[2].partition("/")[0]
+    return str(server.url(database).replace(f":{server.port}/", f":{port}/"))
+
+
 @contextmanager
 def database_site(
     kind: DatabaseKind, start_server: Any, machine: Any, run_folder: Path, seed: int, **options: Any
@@ -105,9 +111,7 @@ def database_site(
     with database as name:
         proxy = Proxy(kind.socket(server), run_folder, tcp=True, seed=seed)
         try:
-            port = proxy.url.rpartition(":")[2].partition("/")[0]
-            url = server.url(name).replace(f":{server.port}/", f":{port}/")
-            with App("site", broker=url) as app:
+            with App("site", broker=through(proxy, server, name)) as app:
                 worker = machine(app, concurrency=2)
                 try:
                     yield DatabaseSite(kind, name, server, proxy, app)

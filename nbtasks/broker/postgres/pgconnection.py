@@ -46,8 +46,9 @@ class PgConnection(psycopg.Connection[Any]):
             **{"application_name": "nbtasks", **url.options},  # type: ignore[arg-type]  # names are libpq's
             autocommit=True,
             connect_timeout=_CONNECT_S,
-            keepalives_idle=5,
-            keepalives_interval=2,
+            # The other end's kernel answers these, however slow the server is.
+            keepalives_idle=2,
+            keepalives_interval=1,
             keepalives_count=3,
             tcp_user_timeout=round(ANSWER_S * 1000),
             client_encoding="utf-8",

@@ -16,7 +16,6 @@ from nbtasks.core.address import Address
 from .pglocks import PgCallLocks
 from .pgoperations import id_of, number_of, of_report
 from .pgsubmission import put_blobs
-from .standingquestion import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
     from .pglink import PgLink
@@ -101,7 +100,7 @@ class PgDelivery:
         looks = 0
         rows = self._report_and_look(queues, report, told)
         while not rows and (left_s := give_up_at - time.monotonic()) > 0:
-            woken = self._line.wait_to_be_told(min(left_s, LOOK_AGAIN_S), looks)
+            woken = self._line.wait_to_be_told(min(left_s, self._line.look_again_s), looks)
             looks += 1
             rows = self._look(queues, lies_down=not woken)
             if woken and not rows:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.eventlog import EventEntry
 
-from .standingquestion import LOOK_AGAIN_S
-
 if TYPE_CHECKING:
     from .pglink import PgLink
 
@@ -64,7 +62,7 @@ class PgEventLog:
                 continue
             found = self._look(lies_down=True)
             if not found:
-                self._line.wait_to_be_told(min(LOOK_AGAIN_S, end - time.monotonic()), looks)
+                self._line.wait_to_be_told(min(self._line.look_again_s, end - time.monotonic()), looks)
                 looks += 1
                 found = self._look(lies_down=False)
         if found:

@@ -28,10 +28,20 @@ T = TypeVar("T")
 
 #: Seconds for which somebody may be waited for; and where no network lies between.
 _BLOCK_S, _LOCAL_BLOCK_S = 2.5, 30.0
+#: Seconds after which who waits to be told looks by itself: whoever was to tell it, or was told in its place, may have
+#: died. Over a network, that finds out as well that there is none any more: with the time for an answer it is less than
+#: five.
+_LOOK_AGAIN_S, _LOCAL_LOOK_AGAIN_S = 1.0, 2.5
+#: Seconds after which who waits notices what another connection of this process has found out.
+_NOTICE_S = 0.5
 #: Seconds between two looks of who waits behind a pooler, where nobody is woken: at first, and at most.
 _POLLS = Backoff(0.005, 0.25)
 #: Times that a verb is said again which stood in another one's way.
 _MOST_COLLISIONS = 5
+
+#: Label -> when this process last got no answer there, or no connection in time (monotonic). Its other connections may
+#: be as dead and not show it: a network that forgets them tells neither end.
+_silent_at: dict[str, float] = {}
 
 
 class PgLink:
@@ -44,6 +54,7 @@ class PgLink:
     Attributes:
         block_s, patience_s, connections: as :class:`Connected` has them.
         channel: on which it is woken; None behind a pooler: there nobody is.
+        look_again_s: seconds after which who waits to be told looks by itself.
     """
 
     __stays_here__ = (
@@ -54,6 +65,7 @@ class PgLink:
     def __init__(self, url: PgUrl, label: str, namespace: str) -> None:
         self.label = label
         self.block_s = _LOCAL_BLOCK_S if url.is_local else _BLOCK_S
+        self.look_again_s = _LOCAL_LOOK_AGAIN_S if url.is_local else _LOOK_AGAIN_S
         self.patience_s = 0.0
         self.connections = 0
         self.channel: str | None = None
@@ -63,6 +75,8 @@ class PgLink:
         self._statements: dict[tuple[str, int], bytes] = {}
         self._lock = threading.Lock()
         self._connection: PgConnection | None = None
+        #: When the server was last heard on this connection (monotonic).
+        self._heard_at = 0.0
         self._is_pooled = bool(url.pooler)
         self._is_seen_to = False
 
@@ -151,10 +165,22 @@ class PgLink:
         with self._lock:
             try:
                 # Whoever is interrupted here has taken nothing, so the connection is kept.
-                return self._open().wait_to_be_told(max(0.0, within_s))
+                if self._connection is not None and self._is_doubtful():
+                    raise _doubtful()
+                return self._woken(self._open(), time.monotonic() + within_s)
             except (psycopg.Error, OSError) as error:
                 self._drop()
                 raise unavailable(self.label, error) from error
+
+    def _woken(self, connection: PgConnection, until: float) -> bool:
+        while not self._is_doubtful():
+            left_s = max(0.0, until - time.monotonic())
+            if connection.wait_to_be_told(min(left_s, _NOTICE_S)):
+                self._heard_at = time.monotonic()
+                return True
+            if left_s <= _NOTICE_S:
+                return False
+        raise _doubtful()
 
     def lying_down(self) -> str | None:
         """Return the channel on which this connection is woken from now on; None behind a pooler.
@@ -185,8 +211,12 @@ class PgLink:
             collisions = 0
             while True:
                 try:
-                    return action(self._open())
+                    found = action(self._open())
+                    self._heard_at = time.monotonic()
+                    return found
                 except psycopg.Error as error:
+                    if isinstance(error, psycopg.errors.ConnectionTimeout):
+                        self._note_silence()
                     lost = is_lost(error)
                     if lost or self._in_the_middle():
                         self._drop()
@@ -197,6 +227,8 @@ class PgLink:
                         raise unavailable(self.label, error) from error
                     raise translated_pg(error, self.label) from error
                 except OSError as error:
+                    if isinstance(error, TimeoutError):
+                        self._note_silence()
                     self._drop()
                     raise unavailable(self.label, error) from error
                 except BaseException:
@@ -213,7 +245,7 @@ class PgLink:
 
     def _open(self) -> PgConnection:
         connection = self._connection
-        if connection is not None and not connection.closed:
+        if connection is not None and not connection.closed and not self._is_doubtful():
             return connection
         self._drop()
         connection = self._connect()
@@ -231,8 +263,16 @@ class PgLink:
         finally:
             self._is_seen_to = False
         self._connection = connection
+        self._heard_at = time.monotonic()
         self.connections += 1
         return connection
+
+    def _note_silence(self) -> None:
+        _silent_at[self.label] = time.monotonic()
+
+    def _is_doubtful(self) -> bool:
+        """Whether another connection of this process has got no answer since the server was heard on this one."""
+        return self._heard_at < _silent_at.get(self.label, 0.0)
 
     def _connect(self) -> PgConnection:
         try:
@@ -289,6 +329,10 @@ class PgLink:
         if connection is not None:
             with contextlib.suppress(Exception):
                 connection.close()
+
+
+def _doubtful() -> Exception:
+    return ConnectionError("another connection got no answer")
 
 
 def _only(cursor: psycopg.Cursor[Any]) -> Any:

@@ -18,7 +18,6 @@ from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
 
 from .pgoperations import number_of
-from .standingquestion import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
     from .pglink import PgLink
@@ -67,7 +66,7 @@ class PgLocks:
         """Wait until who has a place in a line is told that it is its turn."""
         end, looks = time.monotonic() + most_s, 0
         try:
-            look_at = time.monotonic() + LOOK_AGAIN_S
+            look_at = time.monotonic() + self._line.look_again_s
             while not self._line.one("lock_turn", name, self._line.lying_down()):
                 woken = False
                 while not woken and time.monotonic() < look_at:
@@ -76,7 +75,7 @@ class PgLocks:
                     left_s = min(end, look_at) - time.monotonic()
                     woken = self._line.wait_to_be_told(min(LOOK_S, left_s), looks)
                     looks += 1
-                look_at = time.monotonic() + LOOK_AGAIN_S
+                look_at = time.monotonic() + self._line.look_again_s
         except BrokerUnavailable:
             time.sleep(min(LOOK_S, most_s))
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.carrier import MOST_REFERENCES
 
-from .standingquestion import LOOK_AGAIN_S
-
 if TYPE_CHECKING:
     from nbtasks.core.address import Address
 
@@ -32,7 +30,7 @@ class PgReferences:
         found = self._look()
         looks = 0
         while not found and (left_s := give_up_at - time.monotonic()) > 0:
-            self._line.wait_to_be_told(min(left_s, LOOK_AGAIN_S), looks)
+            self._line.wait_to_be_told(min(left_s, self._line.look_again_s), looks)
             looks += 1
             found = self._look()
         return found

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     from .pglink import PgLink
 
-#: Seconds after which who waits looks by itself: whoever was to wake it, or was woken in its place, may have died.
-LOOK_AGAIN_S = 2.5
-
 
 class StandingQuestion:
     """One at a time, over one connection; with that it is lost.
@@ -44,9 +41,10 @@ class StandingQuestion:
 
     def wait(self, within_s: float) -> bool:
         """Wait until there may be an answer; False where nobody says so."""
-        woken = self._line.wait_to_be_told(min(within_s, LOOK_AGAIN_S), self._looks)
+        look_again_s = self._line.look_again_s
+        woken = self._line.wait_to_be_told(min(within_s, look_again_s), self._looks)
         self._looks += 1
-        return woken or within_s > LOOK_AGAIN_S
+        return woken or within_s > look_again_s
 
     def __enter__(self) -> Self:
         """Raise BrokerUnavailable where its connection is another one by now."""
