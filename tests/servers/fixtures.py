@@ -110,7 +110,7 @@ def mariadb_server(run_folder: Path) -> Iterator[MariaDB]:
     from .mariadb import MariaDB
 
     def mariadb(folder: Path) -> MariaDB:
-        return MariaDB(durable=False, folder=folder)
+        return MariaDB(durable=False, settings={"max_connections": 500}, folder=folder)
 
     with of_the_run(mariadb) as server:
         yield server
