@@ -15,7 +15,7 @@ from .log import log_once
 _REST_S = 0.1
 
 
-def take_turns(turn: Callable[[], bool], what: str) -> None:
+def take_turns(turn: Callable[[], bool], what: str, on_failure: Callable[[], None] = lambda: None) -> None:
     """Take turns until one returns False; the next one follows also where one has failed.
 
     A call that replaces a built-in function, lowers the recursion limit or uses up the memory makes everything fail
@@ -23,13 +23,15 @@ def take_turns(turn: Callable[[], bool], what: str) -> None:
 
     Args:
         what: names a turn in the log.
+        on_failure: called before the next turn.
     """
     goes_on = True
     while goes_on:
         try:
             goes_on = turn()
         except BaseException as error:
-            try:  # noqa: SIM105 - suppress() needs built-in functions
+            try:
+                on_failure()
                 log_once(f"{what} failed: {name_of(error)}: {text_of(error, 500)}", with_traceback=True)
             except BaseException:  # noqa: S110 - there is nobody left to tell
                 # What has made the turn fail may keep it from being told, too.

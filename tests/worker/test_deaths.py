@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks import WorkerLostError
+from nbtasks import App, WorkerLostError
 from nbtasks.core import attempts
 
 SOON = 60.0
@@ -435,3 +435,23 @@ def test_nothing_is_left_of_a_kernel_that_ended_by_itself(kernel, processes, eve
     assert one.value("app.task(len).delay('abc').get(20)") == "3"
     one.leave()
     eventually(lambda: not processes(), "no process is left")
+
+
+@pytest.mark.parametrize("pool", [pytest.param("threads", marks=pytest.mark.long), "coroutines"])
+def test_a_call_that_cannot_be_brought_to_its_end_has_an_error(home, pool):
+    """What it has done to its process keeps even the code around it from going on."""
+
+    def spoil():
+        import builtins
+
+        builtins.issubclass = None
+        raise ValueError("spoilt")
+
+    async def spoil_loop():
+        spoil()
+
+    with App("spoilt") as app:
+        app.start_workers(1, pool="threads" if pool == "threads" else "prefork")
+        task = app.task(spoil if pool == "threads" else spoil_loop, acks_late=False)
+        assert isinstance(task.delay().get(timeout=SOON, propagate=False), WorkerLostError)
+        assert app.task(abs).delay(-1).get(timeout=SOON) == 1

@@ -36,6 +36,7 @@ from nbtasks.worker.executing.executor import InlineExecutor
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.executing.sidebyside import SideBySide
 from nbtasks.worker.isolation import streams
+from nbtasks.worker.isolation.assignments import restore_builtins
 from nbtasks.worker.isolation.copies import expect_copies
 from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.bell import Bell
@@ -82,7 +83,7 @@ _MOST_BESIDE = 8
 _SHARE_AFTER_S = 0.1
 #: Seconds to tell what has ended before the process goes.
 _LAST_WORDS_S = 10.0
-#: Exit code of a child whose event loop does not go on.
+#: Exit code of a child whose event loop does not go on, or that cannot run calls beside its main thread.
 _LOOP_IS_LOST = 70
 
 
@@ -122,7 +123,7 @@ class Child:
         running = RunningCalls(bell, seat.arguments.note)
         who = codec, settings.name, seat.number, lines.server_now
         composer = Composer(*who, Chronicle(*who, seat.counts.write))
-        self._reporter = Reporter(lines.giving, composer, running, entries, bell, self._tick)
+        self._reporter = Reporter(lines.giving, composer, running, entries, bell, self._tick, self._mend)
         revoked = RevokedRunning(lines.store.standing, codec)
         self._revocations = Revocations(
             lines.store.states, revoked, self._reporter, running, self._interrupts
@@ -269,16 +270,20 @@ class Child:
         return True
 
     def _replace_at_once(self, blameless: bool) -> None:
-        """End without waiting for what runs here: its event loop has stopped for good.
+        """End without waiting for what runs here: its event loop has stopped for good, or calls cannot be run.
 
         Args:
             blameless: who was to blame has been told already; what is in hand goes to others, uncharged.
         """
-        if self._tell_everything() and blameless:
-            # What must not run twice and may have begun is on the roster.
-            self._slot.set_state(IDLE, 0)
-            self._slot.end_opening()
-        os._exit(_LOOP_IS_LOST)
+        try:
+            # What follows needs them, and perhaps it is their fault.
+            restore_builtins()
+            if self._tell_everything() and blameless:
+                # What must not run twice and may have begun is on the roster.
+                self._slot.set_state(IDLE, 0)
+                self._slot.end_opening()
+        finally:
+            os._exit(_LOOP_IS_LOST)
 
     # -- one round
 
@@ -448,6 +453,15 @@ class Child:
         running = self._slot.running()
         if running is not None and time.monotonic() - running.started > _SHARE_AFTER_S:
             self._giving.give_unstarted()
+
+    def _mend(self) -> None:
+        """Have built-in functions be there again, on the reporter's thread, which has failed.
+
+        A call in the main thread has them for itself until it ends; of those side by side none may keep the others from
+        being told.
+        """
+        if self._crew.in_flight or self._slot.running() is None:
+            restore_builtins()
 
     def _note_stray(self) -> None:
         """Log what was written to the descriptors, since nobody can tell by which call."""

@@ -90,7 +90,9 @@ class Crew:
         """Return what runs calls in threads."""
         if self._threads is None:
             activeworld.expect_calls_side_by_side()
-            self._threads = ThreadExecutor(self._bench, self._roster, self._options.threads, self._freed)
+            self._threads = ThreadExecutor(
+                self._bench, self._roster, self._options.threads, self._freed, self._on_lost
+            )
             self._revocations.stoppers.append(self._threads)
             self.is_made = True
         return self._threads

@@ -31,7 +31,7 @@ from nbtasks.worker.log import LOGGER
 from nbtasks.worker.standing import take_turns
 
 from .bench import Bench
-from .executor import enter, finish, make_ready
+from .executor import enter, finish, make_ready, or_lost
 from .interrupts import Stopping
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .loop import SharedLoop, SubTask
@@ -133,7 +133,9 @@ class LoopExecutor:
         """Start a call."""
         self._coming.add((job.entry.batch, index))
         self._watched.set()
-        self._loop.call_soon_threadsafe(self._start, job, index, context=contextvars.Context())
+        self._loop.call_soon_threadsafe(
+            or_lost, self._on_lost, lambda: self._start(job, index), context=contextvars.Context()
+        )
 
     def stop(self, call: CurrentCall, reason: Exception) -> bool:
         """Cancel a call."""
@@ -231,8 +233,10 @@ class LoopExecutor:
         return first
 
     def _end(self, item: _Running, outcome: Outcome) -> None:
-        if not self._claim(item):
-            return
+        if self._claim(item):
+            or_lost(self._on_lost, lambda: self._tell_end(item, outcome))
+
+    def _tell_end(self, item: _Running, outcome: Outcome) -> None:
         reason, error = item.reason, outcome.error
         if reason is not None:
             end_started(item.call)

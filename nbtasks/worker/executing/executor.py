@@ -141,13 +141,26 @@ class InlineExecutor:
 
 
 class ThreadExecutor:
-    """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only."""
+    """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only.
 
-    def __init__(self, bench: Bench, roster: SideBySide, threads: int, on_free: Callable[[], None]) -> None:
+    Args:
+        on_free: called when a call has ended.
+        on_lost: see :func:`or_lost`.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        roster: SideBySide,
+        threads: int,
+        on_free: Callable[[], None],
+        on_lost: Callable[[bool], None],
+    ) -> None:
         self._bench = bench
         self._roster = roster
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
         self._on_free = on_free
+        self._on_lost = on_lost
         self._lock = threading.Lock()
         #: Calls that may be stopped, with their threads.
         self._threads: dict[tuple[str, int], int] = {}
@@ -160,10 +173,16 @@ class ThreadExecutor:
         self._pool.submit(self._run, job, index)
 
     def _run(self, job: Job, index: int) -> None:
+        lent: list[tuple[Lent, CurrentCall]] = []
+        or_lost(self._on_lost, lambda: self._run_to_end(job, index, lent))
+        for one, call in lent:
+            if not goes_on(call):
+                job.function.take_back(one)
+
+    def _run_to_end(self, job: Job, index: int, lent: list[tuple[Lent, CurrentCall]]) -> None:
         make_ready(self._bench, alone=not self._threads)
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
-        lent: list[Lent] = []
         try:
             outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call, lent))
         except Stopping:
@@ -178,15 +197,15 @@ class ThreadExecutor:
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
         finish(self._bench, self._roster, row, job, call, outcome, self._on_free)
-        for one in lent:
-            if not goes_on(call):
-                job.function.take_back(one)
 
-    def _outcome(self, job: Job, index: int, call: CurrentCall, lent: list[Lent]) -> Outcome:
+    def _outcome(
+        self, job: Job, index: int, call: CurrentCall, lent: list[tuple[Lent, CurrentCall]]
+    ) -> Outcome:
         try:
-            lent.append(job.lend(call))
+            own = job.lend(call)
+            lent.append((own, call))
             args, kwargs = self._bench.arguments(job, index)
-            outcome = execute(lent[0].call, args, kwargs, call, job.options_with(lent[0]))
+            outcome = execute(own.call, args, kwargs, call, job.options_with(own))
         except (Interrupted, Stopping):
             raise
         except BaseException as error:
@@ -255,6 +274,26 @@ def enter(roster: SideBySide, job: Job, index: int) -> int | None:
     """Put a call that begins onto the list of those that run side by side."""
     options = job.options
     return roster.enter(job.batch_bytes, index, options.time_limit or 0.0, options.soft_time_limit or 0.0)
+
+
+def or_lost(on_lost: Callable[[bool], None], step: Callable[[], None]) -> None:
+    """Take a step to the end of a call, where nobody hears of what it raises.
+
+    The call would then never end, and nobody would know why. So the process goes, and others get what it has in hand.
+
+    Args:
+        on_lost: called to have it replaced; with whether it is known that no call in it is to blame.
+    """
+    try:
+        step()
+    except Stopping:
+        raise
+    except BaseException as error:
+        leave_copy(error)
+        try:
+            LOGGER.exception("a call cannot be brought to its end here")
+        finally:
+            on_lost(False)
 
 
 def make_ready(bench: Bench, *, alone: bool) -> None:

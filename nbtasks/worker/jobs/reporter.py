@@ -44,6 +44,7 @@ class Reporter:
     Args:
         bell: wakes its thread.
         on_tick: called about ten times a second while calls run.
+        on_failure: called when something of it has failed that is no matter of the broker's.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Reporter:
         in_hand: EntriesInHand,
         bell: Bell,
         on_tick: Callable[[], None],
+        on_failure: Callable[[], None],
     ) -> None:
         self._delivery = delivery
         self._composer = composer
@@ -62,6 +64,7 @@ class Reporter:
         self._in_hand = in_hand
         self._bell = bell
         self._on_tick = on_tick
+        self._on_failure = on_failure
         self._flushing = threading.Lock()
         self._ended: deque[Ended] = deque()
         self._entries: deque[tuple[Entry, tuple[int, int] | None]] = deque()
@@ -235,7 +238,7 @@ class Reporter:
 
     def _loop(self) -> None:
         # This thread must live: it tells what runs, and flushes for threads and the event loop.
-        take_turns(self._turn, "telling how calls stand")
+        take_turns(self._turn, "telling how calls stand", self._on_failure)
 
     def _turn(self) -> bool:
         woken = self._bell.wait(None if self._bell.is_needed else TICK_S)
