@@ -53,6 +53,16 @@ class NewsUnreadable(OperationalError):
     """
 
 
+class PlaceLost(OperationalError):
+    """What was read last is not where it was: the broker was emptied, put back to an older state, or is another one.
+
+    What is told from now on might never come behind it, so whoever reads begins anew, from wherever makes sense.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the broker has lost what was read last")
+
+
 def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
     """Return the error that says where the broker was looked for and what to do."""
     reason, step = explain(error, label)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 100
 #: Seconds after something was read in which nobody is to wake this reader: else each call would do so, one by one.
 _REST_S = 0.1
+#: Where the server is another one, its clock may be behind that of the one before.
+_LATELY_MS = 60_000
 
 
 class PgEventLog:
@@ -36,6 +38,8 @@ class PgEventLog:
         #: How many entries there have been up to here, of those of which anybody knows.
         self._passed = 0
         self._read_at = float("-inf")
+        #: When this began (ms), and the server that the snapshots are of.
+        self._began, self._server = 0, ""
 
     def begin_now(self) -> None:
         """Read what comes from now on."""
@@ -46,8 +50,9 @@ class PgEventLog:
         self._begin(max(0, round(moment * 1000)))
 
     def _begin(self, since: int | None) -> None:
-        self._seen, self._passed = self._line.rows("begin_happened", since)[0]
+        self._seen, self._passed, now = self._line.rows("begin_happened", since)[0]
         self._since, self._upto, self._last = since or 0, None, ("0", 0)
+        self._began, self._server = now if since is None else since, self._line.server
 
     def read(self, block_s: float) -> list[EventEntry]:
         """Return the next entries; none where none came in time."""
@@ -76,6 +81,9 @@ class PgEventLog:
         rows = self._line.rows(
             "read_happened", self._since, self._seen, self._upto, *self._last, _MOST_AT_ONCE, channel
         )
+        if rows[0][0] is None or self._server != self._line.server:
+            self._begin_anew()
+            return self._look(lies_down=lies_down)
         found = []
         for _, _, xid, number, at, name, wins, frame in rows:
             if number is not None:
@@ -93,6 +101,11 @@ class PgEventLog:
         else:
             self._seen, self._upto, self._last = upto, None, ("0", 0)
         return found
+
+    def _begin_anew(self) -> None:
+        """The server is another one, or was put back: read what has come since this began, or lately by its clock."""
+        *_, now = self._line.rows("begin_happened", 0)[0]
+        self._begin(max(0, min(self._began, now - _LATELY_MS)))
 
     def label(self, batch: str) -> bytes | None:
         """Return the label of a batch; None where there is none."""

@@ -55,6 +55,7 @@ class PgLink:
         block_s, patience_s, connections: as :class:`Connected` has them.
         channel: on which it is woken; None behind a pooler: there nobody is.
         look_again_s: seconds after which who waits to be told looks by itself.
+        server: names the server behind the last connection, by what it has promised to keep: see ``server_life``.
     """
 
     __stays_here__ = (
@@ -69,6 +70,7 @@ class PgLink:
         self.patience_s = 0.0
         self.connections = 0
         self.channel: str | None = None
+        self.server = ""
         self._url = url
         self._namespace = namespace
         self._ns = 0
@@ -254,8 +256,13 @@ class PgLink:
             Schema(self._url.schema, self.label).see_to(connection)
             self._is_pooled = self._pooled(connection)
             self.channel = None if self._is_pooled else f"nbtasks_{secrets.token_hex(8)}"
-            name = sql.SQL("SELECT {}(%b)").format(sql.Identifier(self._url.schema, "namespace"))
-            self._ns = _only(connection.execute(name, (self._namespace,), binary=True))
+            schema = self._url.schema
+            asked = sql.SQL("SELECT {}(%b), {}(0)").format(
+                sql.Identifier(schema, "namespace"), sql.Identifier(schema, "server_life")
+            )
+            found = connection.execute(asked, (self._namespace,), binary=True).fetchone()
+            assert found is not None
+            self._ns, self.server = found
             connection.limit_s = ANSWER_S
         except BaseException:
             connection.close()

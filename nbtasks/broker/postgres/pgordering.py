@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from nbtasks.broker.brokererrors import PlaceLost
 from nbtasks.broker.verbs.ordering import Heard
 from nbtasks.broker.verbs.sessionnews import Position
 
@@ -44,6 +45,8 @@ class PgOrdering:
     def __init__(self, line: PgLink) -> None:
         self._line = line
         self._after: Position | None = None
+        #: The server that positions are of.
+        self._server = ""
         self._question = StandingQuestion(line)
         #: What the question has brought, before it was asked for.
         self._come: list[Heard] = []
@@ -81,6 +84,8 @@ class PgOrdering:
     def _look(self, *, lies_down: bool) -> list[Heard]:
         channel = self._line.lying_down() if lies_down else None
         place = _place(self._after)
+        if place == _Place(place.since):
+            self._server = ""
         found = self._heard_from(place, channel)
         if not found and place.upto is not None:
             # All up to the second snapshot was read: go on from there.
@@ -89,6 +94,9 @@ class PgOrdering:
 
     def _heard_from(self, place: _Place, channel: str | None) -> list[Heard]:
         rows = self._line.rows("read_orders", *place, _MOST, channel)
+        server = self._server = self._server or self._line.server
+        if rows[0][0] is None or server != self._line.server:
+            raise PlaceLost
         found = [
             Heard(_position(_Place(place.since, place.seen, upto, xid, number)), kind, data)
             for upto, xid, number, kind, data in rows

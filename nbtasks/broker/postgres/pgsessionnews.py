@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.brokererrors import PlaceLost
 from nbtasks.broker.verbs.sessionnews import Position, SessionEvent
 
 from .standingquestion import StandingQuestion
@@ -26,12 +27,16 @@ class PgSessionNews:
         self._session, self._after = "", 0
         #: What the question has brought, before it was asked for.
         self._come: list[SessionEvent] = []
+        #: The server that positions are of.
+        self._server = ""
 
     def ask(self, session: str, after: Position | None, block_ms: int) -> None:
         """Ask for news of a session; not if that is asked already."""
         if self._question.stands:
             return
         self._session, self._after = session, _number(after)
+        if after is None:
+            self._server = ""
         self._come = self._look(lies_down=True)
         self._question.begin(block_ms)
 
@@ -59,6 +64,10 @@ class PgSessionNews:
         """
         channel = self._line.lying_down() if lies_down else None
         rows = self._line.rows("read_news", self._session, self._after, _MOST, channel)
+        self._server = self._server or self._line.server
+        if self._server != self._line.server:
+            # News are numbered by the server's clock, which may be behind that of the one before.
+            raise PlaceLost
         return [
             SessionEvent(Position(b"%d" % number), kind, batch, frame, first, count, wins)
             for number, kind, batch, first, count, wins, frame in rows

@@ -9,6 +9,7 @@ from nbtasks.broker.verbs.eventlog import EventEntry
 
 from .keys import Keys
 from .link import Link, translated
+from .positions import is_ahead
 from .untrusted import is_own_id, number_or, or_nothing
 
 #: Entries of one read.
@@ -34,6 +35,8 @@ class RedisEventLog:
         #: How many entries the stream had got before the next one that is read; None where nobody knows.
         self._passed: int | None = None
         self._has_read = False
+        #: Whether the stream has had the entry after which is read; else that stands for a moment.
+        self._was_there = False
         self.missed = 0
         self.behind = False
 
@@ -45,11 +48,13 @@ class RedisEventLog:
             # Nothing could come after it; who writes next makes the stream anew.
             self.begin_at(0.0)
             return
+        self._was_there = last != _BEGINNING
         self._after, self._passed = last, _whole(facts.get(b"entries-added", 0 if not facts else None))
 
     def begin_at(self, moment: float) -> None:
         """Read what was noted since a moment of the server's time, in epoch seconds; 0: all that there is."""
         facts = self._facts()
+        self._was_there = False
         if moment <= 0:
             self._after, self._passed = _BEGINNING, self._trimmed(facts)
             return
@@ -81,12 +86,15 @@ class RedisEventLog:
             if found and block_s > 0:
                 # It is there until somebody writes the next entry.
                 time.sleep(min(block_s, _STRANGE_S))
+            elif not there and self._was_there and is_ahead(self._link, self._key, self._after):
+                # What has come since then has ids that come before.
+                self.begin_at(0.0)
             return []
         if not there and (self._passed is not None or self._has_read):
             self._note_gap(len(entries))
         elif self._passed is not None:
             self._passed += len(entries)
-        self._after, self._has_read = entries[-1][0], True
+        self._after, self._has_read, self._was_there = entries[-1][0], True, True
         return [_entry(id_, fields) for id_, fields in entries]
 
     def label(self, batch: str) -> bytes | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nbtasks.broker.brokererrors import PlaceLost
 from nbtasks.broker.verbs.ordering import Heard
 from nbtasks.broker.verbs.sessionnews import Position
 
 from .keys import Keys
 from .link import Link
-from .positions import id_after, position_at
+from .positions import id_after, is_ahead, position_at
 from .untrusted import pairs
 
 #: How long an answer is kept that nobody reads; how many orders one answer has, and of how many tasks limits are read.
@@ -24,6 +25,9 @@ class RedisOrdering:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        #: After which position is asked, and which one was heard last.
+        self._asked: Position | None = None
+        self._heard: Position | None = None
 
     def give(self, orders: Sequence[bytes], task: str = "", kept: bytes = b"") -> None:
         """Tell supervisors.
@@ -65,6 +69,7 @@ class RedisOrdering:
     def ask(self, after: Position | None, block_ms: int) -> None:
         """Ask for what was told later than ``after``, as in :meth:`Link.ask`."""
         if not self._link.asked:
+            self._asked = after
             self._link.ask(self._keys.control, id_after(after), _MOST_TOLD, block_ms)
 
     def asked(self, within_s: float) -> list[Heard]:
@@ -72,7 +77,17 @@ class RedisOrdering:
 
         There are none where none came in time; then the question stands.
         """
-        return [_heard(Position(entry_id), fields) for entry_id, fields in self._link.answer(within_s) or ()]
+        answer = self._link.answer(within_s)
+        if answer:
+            self._heard = Position(answer[-1][0])
+        # A position that stands for a moment may be of later than all that there is.
+        elif answer is not None and self._heard is not None and self._asked == self._heard:
+            self._check_place(self._heard)
+        return [_heard(Position(entry_id), fields) for entry_id, fields in answer or ()]
+
+    def _check_place(self, heard: Position) -> None:
+        if is_ahead(self._link, self._keys.control, heard):
+            raise PlaceLost
 
     def drop(self) -> None:
         """Drop a stream of orders that cannot be read: it is of another type, or takes no more of them."""

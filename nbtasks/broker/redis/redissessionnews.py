@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from nbtasks.broker.brokererrors import PlaceLost
 from nbtasks.broker.verbs.sessionnews import Position, SessionEvent
 
 from .keys import Keys
 from .link import Link
-from .positions import id_after
+from .positions import id_after, is_ahead
 from .untrusted import batch_name, span
 
 #: Sessions that hear of one batch, events of one answer, and characters of the ranges in one event.
@@ -21,15 +22,21 @@ class RedisSessionNews:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        #: The stream that is asked for, and after which of its entries.
+        self._asked: tuple[str, Position | None] = "", None
 
     def ask(self, session: str, after: Position | None, block_ms: int) -> None:
         """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
         if not self._link.asked:
-            self._link.ask(self._keys.events(session), id_after(after), _MOST_EVENTS, block_ms)
+            self._asked = self._keys.events(session), after
+            self._link.ask(self._asked[0], id_after(after), _MOST_EVENTS, block_ms)
 
     def asked(self, within_s: float, eager: bool = False) -> list[SessionEvent] | None:
         """Return the events that were asked for, none where none came; None where there is no answer yet."""
         entries = self._link.answer(within_s, eager)
+        stream, after = self._asked
+        if entries is not None and not entries and after is not None and is_ahead(self._link, stream, after):
+            raise PlaceLost
         return (
             None if entries is None else [_event(Position(entry_id), fields) for entry_id, fields in entries]
         )

@@ -27,6 +27,9 @@ _ANSWER_S = 3.5
 _BETWEEN_COLLISIONS = Backoff(0.0003, 0.002, jitter=True)
 #: Seconds after which who waits looks whether or not anything was written.
 _LOOK_AGAIN_S = 2.5
+#: Seconds for which it is believed that namespace and queues have the numbers that they had. In a database that is put
+#: back to an older state, of which nobody says a word, they may have others.
+_NUMBERS_S = 5.0
 
 
 class SqlLink:
@@ -54,6 +57,7 @@ class SqlLink:
         self._namespace = namespace
         self._ns = 0
         self._queues: dict[str, int] = {}
+        self._numbers_until = 0.0
         self._lock = threading.Lock()
         self._connection: Any = None
         self._is_seen_to = False
@@ -190,7 +194,7 @@ class SqlLink:
 
     def _open(self) -> Any:
         if self._connection is not None:
-            if not self.dialect.is_elsewhere(self._connection):
+            if self._is_right(self._connection):
                 return self._connection
             self._drop()
         with self.dialect.in_use():
@@ -199,6 +203,21 @@ class SqlLink:
         self._connection = connection
         self.connections += 1
         return connection
+
+    def _is_right(self, connection: Any) -> bool:
+        """Whether a connection leads to where it should, and numbers are what they were there."""
+        if self.dialect.is_elsewhere(connection):
+            return False
+        now = time.monotonic()
+        if now > self._numbers_until:
+            self._numbers_until = now + _NUMBERS_S
+            return self._transact(connection, self._has_numbers, writes=False, lazily=False)
+        return True
+
+    def _has_numbers(self, tx: Transaction) -> bool:
+        there: dict[str, int] = dict(tx.rows("SELECT address, queue FROM @queues WHERE ns = ?", self._ns))
+        is_so = self._namespace_number(tx) == self._ns
+        return is_so and all(there.get(address) == number for address, number in self._queues.items())
 
     def _connected_anew(self) -> Any:
         connection = self.dialect.connect()
@@ -209,7 +228,7 @@ class SqlLink:
             finally:
                 self._is_seen_to = False
             self.dialect.begin_life(connection)
-            self._queues = {}
+            self._queues, self._numbers_until = {}, time.monotonic() + _NUMBERS_S
             self._ns = self._transact(connection, self._namespace_number, writes=False, lazily=False)
             if not self._ns:
                 self._ns = self._transact(connection, self._new_namespace, writes=True, lazily=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.brokererrors import PlaceLost
 from nbtasks.broker.verbs.ordering import Heard
 from nbtasks.broker.verbs.sessionnews import Position
 
@@ -26,7 +27,8 @@ _ANSWER_MS = 60_000
 class SqlOrdering:
     """Gives orders, hears them, and answers them; both ends use it.
 
-    A position is a number, behind which nothing was told; or "@" and a moment in ms, for who has heard nothing yet.
+    A position is a number, behind which nothing was told, and when that was told, as "7.1700000000000"; or "@" and a
+    moment in ms, for who has heard nothing yet.
     """
 
     def __init__(self, line: SqlLink) -> None:
@@ -48,22 +50,29 @@ class SqlOrdering:
     def ask(self, after: Position | None, block_ms: int) -> None:
         """Ask for what was told later than a position."""
         if not self._question.stands:
-            since, number = _place(after)
-            self._since = self._since if since is None else since
-            self._question.begin(lambda: self._look(number), block_ms)
+            since, number, told = _place(after)
+            if since is not None:
+                # Whoever begins from a moment on may have heard the same numbers of a database that was put back since.
+                self._since, self._heard = since, set()
+            self._question.begin(lambda: self._look(number, told), block_ms)
 
     def asked(self, within_s: float) -> list[Heard]:
         """Return what was asked for; nothing where none came in time: then the question stands."""
         return self._question.wait(within_s) or []
 
-    def _look(self, after: int) -> list[Heard]:
-        rows = self._line.read(read_orders, self._since, after - self._overlap, _MOST + self._overlap)
+    def _look(self, after: int, at: int) -> list[Heard]:
+        # With the last one that was heard: it is there, for the newest one always stays.
+        begin = after - self._overlap - 1
+        rows = self._line.read(read_orders, self._since, begin, _MOST + self._overlap + 1)
+        if after and (after, at) not in {(number, told) for number, told, _, _ in rows}:
+            raise PlaceLost
         found, newest = [], after
-        for number, kind, data in rows:
-            newest = max(newest, number)
-            if number not in self._heard:
+        for number, told, kind, data in rows:
+            if number >= newest:
+                newest, at = number, told
+            if number not in self._heard and number != after:
                 self._heard.add(number)
-                found.append(Heard(Position(b"%d" % newest), kind, data))
+                found.append(Heard(Position(b"%d.%d" % (newest, at)), kind, data))
         self._heard = {number for number in self._heard if number > newest - 2 * _OVERLAP}
         return found
 
@@ -89,12 +98,13 @@ class SqlOrdering:
         return [frame for (frame,) in self._line.read(task_limits)]
 
 
-def _place(position: Position | None) -> tuple[int | None, int]:
-    """Return since when (ms), or None, and after which number."""
+def _place(position: Position | None) -> tuple[int | None, int, int]:
+    """Return since when (ms), or None; after which number, and when that was told."""
     text = position or b"0"
     if text.startswith(b"@"):
-        return int(text[1:]), 0
-    return None, int(text) if text.isdigit() else 0
+        return int(text[1:]), 0, 0
+    number, _, told = text.partition(b".")
+    return (None, int(number), int(told)) if number.isdigit() and told.isdigit() else (None, 0, 0)
 
 
 def give_orders(tx: Transaction, orders: Sequence[bytes], task: str, kept: bytes) -> None:
@@ -110,7 +120,7 @@ def give_orders(tx: Transaction, orders: Sequence[bytes], task: str, kept: bytes
 def read_orders(tx: Transaction, since: int, after: int, most: int) -> list[Row]:
     """Return what supervisors are told since a moment, behind a number."""
     return tx.rows(
-        "SELECT id, kind, data FROM @control WHERE ns = ? AND id > ? AND told >= ? ORDER BY id LIMIT ?",
+        "SELECT id, told, kind, data FROM @control WHERE ns = ? AND id > ? AND told >= ? ORDER BY id LIMIT ?",
         *(tx.ns, after, since, most),
     )
 

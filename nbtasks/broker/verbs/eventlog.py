@@ -43,6 +43,9 @@ class EventLog(Protocol):
     def read(self, block_s: float) -> list[EventEntry]:
         """Return the next entries, a hundred at most; none where none came in time.
 
+        Where the broker was emptied or put back to an older state, it is read anew what has come since this began; who
+        has noted an entry, and as which one, says whether it was read before.
+
         Raises:
             BrokerUnavailable: nothing is lost; read again.
         """

@@ -50,6 +50,7 @@ class Ordering(Protocol):
         Raises:
             BrokerUnavailable: the connection was lost, and the question with it.
             NewsUnreadable: it has to be dropped.
+            PlaceLost: the broker has lost what was heard last. Ask from a moment on.
         """
 
     def drop(self) -> None:

@@ -69,6 +69,7 @@ class SessionNews(Protocol):
         Raises:
             BrokerUnavailable: the connection was lost, and the question with it.
             NewsUnreadable: they have to be dropped.
+            PlaceLost: the broker has lost what was read last. Ask from the first that is kept.
         """
 
     def trim(self, session: str, upto: Position) -> None:

@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from nbtasks.broker.brokererrors import NewsUnreadable
+from nbtasks.broker.brokererrors import NewsUnreadable, PlaceLost
 from nbtasks.broker.servertime import ServerClock
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.broker.verbs.sessionnews import Position
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
 
-from .heeding import Heeding
+from .heeding import ORDER_S, Heeding
 
 #: Longest time between two looks at calls that are due: a hint about one may have been lost.
 _LOOK_S = 5.0
@@ -79,6 +79,9 @@ class ControlStream:
                         due_at = 0.0
             except NewsUnreadable as error:
                 self._begin_anew(error)
+            except PlaceLost:
+                due_at = 0.0
+                self._begin_from_lately()
             except OperationalError as error:
                 if not self._ended:
                     log_trouble("orders cannot be read", error)
@@ -107,6 +110,11 @@ class ControlStream:
         self._after = None
         with contextlib.suppress(OperationalError):
             self._dropping.drop()
+
+    def _begin_from_lately(self) -> None:
+        """What is older is refused anyway, and what was heard before is not followed twice."""
+        with contextlib.suppress(OperationalError):
+            self._after = self._ordering.position_at(self._clock.ask().at - ORDER_S)
 
     def _note_odd(self, data: bytes) -> None:
         name = data[:200].decode(errors="replace")

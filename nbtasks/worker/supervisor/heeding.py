@@ -15,7 +15,7 @@ from nbtasks.wire.replay import Recent
 from nbtasks.worker.log import log_once
 
 #: Seconds that an order counts after it was given: a recorded one is of no use later.
-_ORDER_S = 60.0
+ORDER_S = 60.0
 
 
 class Heeding:
@@ -41,7 +41,7 @@ class Heeding:
         self._worker = worker
         self._obey = obey
         self._ordering = ordering
-        self._recent = Recent(_ORDER_S)
+        self._recent = Recent(ORDER_S)
         self._began_at = steady()
 
     def begin(self, age_s: float) -> None:

@@ -1,13 +1,14 @@
 -- Where to begin to read what has happened: a snapshot, which says what was noted before, and how many entries those were,
--- with all that were dropped.
+-- with all that were dropped; and the time (ms).
 --
 -- _since  from what was noted then on (ms); 0: from the first entry on, NULL: from now on
-CREATE FUNCTION begin_happened(_ns bigint, _since bigint, OUT seen text, OUT passed bigint)
+CREATE FUNCTION begin_happened(_ns bigint, _since bigint, OUT seen text, OUT passed bigint, OUT now bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _seen pg_snapshot := CASE WHEN _since IS NULL THEN pg_current_snapshot() ELSE '1:1:' END;
 BEGIN
   seen := _seen::text;
+  now := now_ms();
   passed := coalesce((SELECT dropped FROM happened_before WHERE ns = _ns), 0);
   IF _since IS NULL OR _since > 0 THEN
     passed := passed + (SELECT count(*) FROM happened
@@ -24,7 +25,7 @@ END $$;
 -- _xid, _id the last entry that was read since that one
 -- _channel  on which the reader is woken, where there is nothing now; NULL: it does not wait
 -- Returns the second snapshot, and how many entries were dropped so far, in each row; one row without an entry where there is
--- none.
+-- none. No snapshot: the one that was named is of another server, or of later than what this one was put back to.
 CREATE FUNCTION read_happened(
   _ns bigint, _since bigint, _seen text, _upto text, _xid text, _id bigint, _most bigint, _channel text
 ) RETURNS TABLE (upto text, dropped bigint, xid text, id bigint, at bigint, name text, wins text, frame bytea)
@@ -38,6 +39,11 @@ BEGIN
   IF _channel IS NOT NULL THEN
     PERFORM lazily();
     PERFORM doze(_ns, ARRAY['happened'], _channel);
+  END IF;
+  IF is_ahead(coalesce(_upto, _seen)) THEN
+    dropped := 0;
+    RETURN NEXT;
+    RETURN;
   END IF;
   _to := coalesce(_upto::pg_snapshot, pg_current_snapshot());
   RETURN QUERY SELECT _to::text, coalesce(b.dropped, 0), h.xid::text, h.id, h.at, h.name, h.wins, h.frame

@@ -6,7 +6,8 @@
 -- _upto     the second one; NULL where what there is up to the first one was all read
 -- _xid, _id what was read last since that one
 -- _channel  on which one is woken when there is something; NULL: nobody waits
--- Returns the second snapshot in each row; one row with nothing else where there is nothing.
+-- Returns the second snapshot in each row; one row with nothing else where there is nothing. No snapshot: the one that was
+-- named is of another server, or of later than what this one was put back to.
 CREATE FUNCTION read_orders(
   _ns bigint, _since bigint, _seen text, _upto text, _xid text, _id bigint, _most bigint, _channel text
 ) RETURNS TABLE (upto text, xid text, id bigint, kind text, data bytea)
@@ -19,6 +20,10 @@ DECLARE
 BEGIN
   PERFORM lazily();
   IF _channel IS NOT NULL THEN PERFORM doze(_ns, ARRAY['ctl'], _channel); END IF;
+  IF is_ahead(coalesce(_upto, _seen)) THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
   _to := coalesce(_upto::pg_snapshot, pg_current_snapshot());
   RETURN QUERY SELECT _to::text, c.xid::text, c.id, c.kind, c.data
     FROM (SELECT) AS nothing LEFT JOIN LATERAL (

@@ -16,7 +16,7 @@ from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
-from nbtasks.core.errors import OperationalError
+from nbtasks.core.errors import ConfigError, OperationalError
 from nbtasks.core.lanenames import lane_of
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
@@ -449,8 +449,8 @@ class BrokeredEngine:
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
         if self._periodics is not None:
-            with contextlib.suppress(OperationalError):
-                # They end by themselves where the broker does not answer.
+            with contextlib.suppress(OperationalError, ConfigError):
+                # They end by themselves where the broker does not answer, or takes no word any more.
                 self._periodics.close()
         self._line.wait()
         if self.registry.all_unfinished():

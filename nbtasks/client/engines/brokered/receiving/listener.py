@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 
-from nbtasks.broker.brokererrors import NewsUnreadable
+from nbtasks.broker.brokererrors import NewsUnreadable, PlaceLost
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.broker.verbs.sessionnews import Position, SessionEvent, SessionNews
 from nbtasks.client.batches.registry import Registry
@@ -172,6 +172,8 @@ class Listener:
                     self._stand_aside()
             except OperationalError as error:
                 self._broken = True
+                if isinstance(error, PlaceLost):
+                    self._after = None
                 if isinstance(error, NewsUnreadable):
                     with contextlib.suppress(OperationalError):
                         self._begin_anew()
