@@ -104,6 +104,26 @@ def test_nobody_answers(home):
         check(f"127.0.0.1:{first},127.0.0.1:{second}")
 
 
+def test_a_call_that_waits_says_that_no_sentinel_answers(home, master, sentinel, eventually):
+    login, options = f":{PASSWORD}@", f"master_name={MASTER}&sentinel_password={OWN}"
+    with App(broker=f"sentinel://{login}127.0.0.1:{sentinel.port}/0?{options}") as app:
+        call = app.task(len).delay("abc")
+        eventually(
+            lambda: call.why_pending() == "no worker listens on queue 'default': %workers start", "it waits"
+        )
+        sentinel.kill()
+        eventually(
+            lambda: "; besides, no sentinel says where" in call.why_pending(), "it says what else is wrong"
+        )
+        assert f"the sentinel at 127.0.0.1:{sentinel.port} does not answer" in call.why_pending()
+        # What is connected goes on.
+        assert app.task(len).delay("abcd").state == "PENDING"
+        sentinel.start()
+        eventually(lambda: "besides" not in call.why_pending(), "it is well again")
+        app.start_workers(1)
+        assert call.get(timeout=SOON) == 3
+
+
 def test_too_few_sentinels_know_each_other(sentinel):
     with pytest.raises(BrokerUnavailable, match="knows of 0 others, and min_other_sentinels is 1"):
         check(

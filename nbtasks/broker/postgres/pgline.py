@@ -61,6 +61,10 @@ class PgLine(PgLink):
         """Return why a server that answers takes nothing; None where it takes."""
         return why_it_takes_nothing(self)
 
+    def entry_problem(self) -> str | None:
+        """Return None: nobody else is asked before a connection is made."""
+        return None
+
     # -- queue verbs
 
     def submission(self) -> PgSubmission:

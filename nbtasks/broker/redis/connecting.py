@@ -74,6 +74,10 @@ class Connector:
     def __repr__(self) -> str:
         return f"<Connector {self.url.shown}>"
 
+    def problem(self) -> str | None:
+        """Return why no connection could be made, as far as sentinels would be asked before; None where one could."""
+        return None if self._sentinels is None else self._sentinels.problem()
+
     def connect(self) -> Any:
         """Return a connection of redis-py's that is logged in, with its database chosen.
 

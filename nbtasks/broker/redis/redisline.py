@@ -87,6 +87,10 @@ class RedisLine(Link):
         """Return why a server that answers takes nothing; None where it takes."""
         return servercheck.write_problem(self)
 
+    def entry_problem(self) -> str | None:
+        """Return that no sentinel answers; None where one does, or there is none to be asked."""
+        return self._connector.problem()
+
     # -- queue verbs
 
     def submission(self) -> Submission:

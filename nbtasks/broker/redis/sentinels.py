@@ -35,8 +35,13 @@ _ANSWER_S = 1.0
 _ALL_S = 3.0
 Place = tuple[str, int]
 
+#: Seconds for which it is believed whether one of them answers.
+_BELIEVED_S = 5.0
+
 #: The sentinels of a URL -> the one that was right last, in this process.
 _right_last: dict[tuple[Place, ...], Place] = {}
+#: The same -> when they were asked last whether one of them answers (monotonic), and what none has said.
+_answered: dict[tuple[Place, ...], tuple[float, str | None]] = {}
 
 
 class Sentinels:
@@ -87,6 +92,31 @@ class Sentinels:
         if final or (wrong and not tried):
             raise [*final, *wrong][0]
         raise ConnectionError("; ".join([*said, *map(str, wrong)]))
+
+    def problem(self) -> str | None:
+        """Return that none of them answers, for people; None where one does."""
+        asked_at, found = _answered.get(self._watched.places, (-_BELIEVED_S, None))
+        if time.monotonic() - asked_at > _BELIEVED_S:
+            found = self._look()
+            _answered[self._watched.places] = time.monotonic(), found
+        return found
+
+    def _look(self) -> str | None:
+        said: list[str] = []
+        give_up_at = time.monotonic() + _ALL_S
+        for sentinel in self._in_order():
+            if said and time.monotonic() > give_up_at:
+                break
+            try:
+                self._named_by(sentinel)
+            except (ConfigError, RedisError, OSError) as error:
+                said.append(str(error))
+            else:
+                return None
+        return (
+            "no sentinel says where the master is, so what is connected goes on, and nothing can connect anew, neither "
+            f"workers nor submits ({'; '.join(said)}): start the sentinels, or see why they do not answer"
+        )
 
     def _in_order(self) -> Iterator[Place]:
         first = _right_last.get(self._watched.places)

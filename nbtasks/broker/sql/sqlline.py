@@ -62,6 +62,10 @@ class SqlLine(SqlLink):
         """Return why a server that answers takes nothing; None where it takes."""
         return why_no_writes(self)
 
+    def entry_problem(self) -> str | None:
+        """Return None: nobody else is asked before a connection is made."""
+        return None
+
     # -- queue verbs
 
     def submission(self) -> SqlSubmission:

@@ -91,6 +91,12 @@ class Connected(Protocol):
     def write_problem(self) -> str | None:
         """Return, in a sentence for users, why a broker that answers takes nothing; None where it takes."""
 
+    def entry_problem(self) -> str | None:
+        """Return, likewise, why nobody could connect anew, though who is connected goes on; None where they could.
+
+        What it returns may be some seconds old.
+        """
+
 
 class QueueVerbs(Protocol):
     """What brings calls to workers. A carrier may serve these, where the store is another server."""

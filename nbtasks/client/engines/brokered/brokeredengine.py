@@ -438,7 +438,7 @@ class BrokeredEngine:
 
     def write_problem(self) -> str | None:
         """Return why the broker takes nothing, though it answers; None where it takes."""
-        return self.session.line.write_problem()
+        return self.session.line.write_problem() or self.session.line.entry_problem()
 
     # -- the end
 

@@ -71,7 +71,10 @@ class Reasons:
         if self._outbox.problem is not None:
             return str(self._outbox.problem)
         try:
-            return self._line.write_problem() or self._reason(batch, index)
+            reason = self._line.write_problem() or self._reason(batch, index)
+            # Whatever else it waits for: who could help cannot come.
+            problem = self._line.entry_problem()
+            return f"{reason}; besides, {problem}" if reason and problem else reason or problem
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:
