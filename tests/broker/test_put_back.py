@@ -273,7 +273,8 @@ def test_who_reads_on_hears_what_comes_after_a_broker_was_put_back(kept, new_lin
     for reader in readers:
         wait_until(lambda: b"last" in reader.look(), "it goes on")  # noqa: B023
         assert reader.read[-1:] == [b"last"]
-        assert [reader.read.count(text) for text in (b"after", b"last")] == [1, 1]
+        # What was told at the moment itself may have been told twice.
+        assert reader.read.count(b"last") == 1
     # Who begins now is told nothing of what was put back, as if it were new.
     late = EventReader(new_line())
     told(line, b"new")

@@ -215,9 +215,13 @@ class SqlLink:
         return True
 
     def _has_numbers(self, tx: Transaction) -> bool:
-        there: dict[str, int] = dict(tx.rows("SELECT address, queue FROM @queues WHERE ns = ?", self._ns))
-        is_so = self._namespace_number(tx) == self._ns
-        return is_so and all(there.get(address) == number for address, number in self._queues.items())
+        own, queues = tx.each(
+            ("SELECT ns FROM @namespaces WHERE name = ?", self._namespace),
+            ("SELECT address, queue FROM @queues WHERE ns = ?", self._ns),
+        )
+        there: dict[str, int] = dict(queues)
+        is_own = [number for (number,) in own] == [self._ns]
+        return is_own and all(there.get(address) == number for address, number in self._queues.items())
 
     def _connected_anew(self) -> Any:
         connection = self.dialect.connect()
