@@ -19,10 +19,12 @@ def main(given: list[str]) -> None:
     wanted: dict[str, dict[str, str]] = {}
     for word in given:
         name, is_setting, value = word.partition("=")
-        if is_setting:
+        if is_setting and wanted:
             wanted[list(wanted)[-1]][name] = value
+        elif word in _STARTS:
+            wanted[word] = {}
         else:
-            wanted[name] = {}
+            raise SystemExit(f"{__doc__}\nThere are: {', '.join(_STARTS)}")
     with contextlib.ExitStack() as stack:
         print(
             json.dumps({name: _STARTS[name](stack, settings) for name, settings in wanted.items()}),
