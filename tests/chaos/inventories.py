@@ -59,7 +59,8 @@ class Inventory(abc.ABC):
     def memory(self) -> int:
         """Return the bytes that the data take.
 
-        What has happened is not counted: it is kept on purpose, in a stream that is bounded.
+        What has happened is not counted: it is kept on purpose, in a stream that is bounded. Nor are orders to workers
+        in an SQL database, where ten thousand of them take megabytes.
         """
 
     @abc.abstractmethod
@@ -246,7 +247,7 @@ class PostgresInventory(SqlInventory):
         """Return the bytes of each table's rows."""
         tables = self.ask(
             "SELECT table_name FROM information_schema.columns WHERE table_schema = 'nbtasks' AND column_name = 'ns' "
-            "AND table_name NOT IN ('happened', 'happened_before')"
+            "AND table_name NOT IN ('happened', 'happened_before', 'control')"
         )
         size = "SELECT coalesce(sum(pg_column_size(t.*)), 0) FROM nbtasks.{} t WHERE ns = ?"
         return [int(self.ask(size.format(name), self.ns)[0][0]) for (name,) in tables]
@@ -278,7 +279,7 @@ class SqliteInventory(SqlInventory):
         found = []
         for (table,) in tables:
             columns = [row[1] for row in self.ask(f"PRAGMA table_info({table})")]
-            if "ns" in columns and table != "happened":
+            if "ns" in columns and table not in {"happened", "control"}:
                 lengths = " + ".join(f"coalesce(length({column}), 0)" for column in columns)
                 query = f"SELECT coalesce(sum({lengths}), 0) FROM {table} WHERE ns = ?"
                 found.append(int(self.ask(query, self.ns)[0][0]))
@@ -314,7 +315,7 @@ class MysqlInventory(SqlInventory):
         columns: dict[str, list[str]] = {}
         for table, column in self.ask(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = database() "
-            "AND table_name LIKE 'nbtasks%' AND table_name <> 'nbtasks_happened' AND ? = ?",
+            "AND table_name LIKE 'nbtasks%' AND table_name NOT IN ('nbtasks_happened', 'nbtasks_control') AND ? = ?",
             *(1, 1),
         ):
             columns.setdefault(table, []).append(column)
