@@ -1,7 +1,7 @@
-"""The report of the fault tests: one JSON line for each run of a row, and the table made of them.
+"""The report of the fault tests: one JSON line for each run of a row, and the tables made of them.
 
-``python tests/chaos/report.py`` prints the table of all runs in ``build/chaos``; ``--into docs/guarantees.md``
-writes it between the markers there, where rows that were not run now stay as they are. Remove ``build/chaos`` before
+``python tests/chaos/report.py`` prints the tables of all runs in ``build/chaos``; ``--into docs/guarantees.md``
+writes them between the markers there, where rows that were not run now stay as they are. Remove ``build/chaos`` before
 the tests to begin a new report.
 """
 
@@ -12,13 +12,28 @@ import dataclasses
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BEGIN = "<!-- matrix: written by tests/chaos/report.py -->"
 END = "<!-- end of matrix -->"
+_COUNTS = ("faults", "calls", "executions", "lost", "changed", "doubled")
+_COLUMNS = ("fault", "server", "runs", *_COUNTS, "recovery", "promised")
+_SUMS = ("broker", "rows", "runs", *_COUNTS, "slowest recovery")
+_WORDS = ("fault", "server", "broker")
+#: By what a server's name begins with, in the order of the page.
+_BROKERS = {
+    **dict.fromkeys(("embedded", "bundled", "valkey", "redis"), "Valkey and Redis"),
+    "postgresql": "PostgreSQL",
+    "mariadb": "MariaDB",
+    "sqlite": "SQLite",
+    "rabbitmq": "RabbitMQ",
+    "beanstalk": "Beanstalk",
+    "sqs": "Amazon SQS",
+    "etcd": "etcd",
+}
 
 
 @dataclass(frozen=True)
@@ -74,26 +89,66 @@ def read() -> list[Row]:
     ]
 
 
-def table(rows: Iterable[Row]) -> str:
-    """Return the Markdown table: runs of the same row on the same server are added up, the slowest recovery counts."""
-    together: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        together[row.row, row.server].append(row)
-    lines = [
-        "| fault | server | runs | faults | calls | executions | lost | changed | doubled | recovery | promised |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    lines += [_line(name, server, runs) for (name, server), runs in sorted(together.items())]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Line:
+    """All runs of one row on one server, added up; the slowest recovery counts.
+
+    Attributes:
+        cells: of its line of the table, from the fault to what is promised.
+    """
+
+    cells: tuple[str, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Row]) -> Line:
+        """Add up runs."""
+        counts = [sum(getattr(run, what) for run in runs) for what in _COUNTS]
+        numbers = [str(len(runs)), *(f"{count:,}" for count in counts)]
+        times = [_seconds(run.recovery_s for run in runs), _seconds(run.promised_s for run in runs)]
+        return cls((runs[0].row, runs[0].server, *numbers, *times))
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Fault and server."""
+        return self.cells[0], self.cells[1]
+
+    @property
+    def broker(self) -> str:
+        """What its server is one of."""
+        name = self.cells[1].partition("-")[0]
+        return _BROKERS.get(name, name)
+
+    def number(self, column: str) -> float:
+        """Return what stands in a column; 0 for nothing."""
+        cell = self.cells[_COLUMNS.index(column)]
+        return float(cell.removesuffix(" s").replace(",", "") or 0)
 
 
-def _line(name: str, server: str, runs: list[Row]) -> str:
-    counts = [
-        sum(getattr(run, what) for run in runs)
-        for what in ("faults", "calls", "executions", "lost", "changed", "doubled")
+def tables(lines: Iterable[Line]) -> str:
+    """Return the Markdown tables: a line for each broker, then a table for each with a line for each fault."""
+    brokers: dict[str, list[Line]] = {name: [] for name in _BROKERS.values()}
+    for line in sorted(lines, key=lambda one: one.place):
+        brokers.setdefault(line.broker, []).append(line)
+    there = {name: held for name, held in brokers.items() if held}
+    parts = [_table(_SUMS, [_sums(name, held) for name, held in there.items()])]
+    parts += [
+        f"### {name}\n\n{_table(_COLUMNS, [one.cells for one in held])}" for name, held in there.items()
     ]
-    cells = [name, server, str(len(runs)), *(f"{count:,}" for count in counts)]
-    cells += [_seconds(run.recovery_s for run in runs), _seconds(run.promised_s for run in runs)]
+    return "\n\n".join(parts)
+
+
+def _sums(name: str, lines: Sequence[Line]) -> tuple[str, ...]:
+    counts = (f"{sum(round(line.number(what)) for line in lines):,}" for what in ("runs", *_COUNTS))
+    slowest = max(line.number("recovery") for line in lines)
+    return name, str(len(lines)), *counts, f"{slowest:.2g} s" if slowest else ""
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---" if column in _WORDS else "--:" for column in columns]
+    return "\n".join([_joined(columns), f"|{'|'.join(rule)}|", *map(_joined, rows)])
+
+
+def _joined(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -102,33 +157,43 @@ def _seconds(values: Iterable[float | None]) -> str:
     return f"{max(known):.2g} s" if known else ""
 
 
-def rewrite(page: Path) -> None:
-    """Put the table between the markers of a page; rows that were not run now stay as they are."""
+def lines_of(runs: Iterable[Row]) -> dict[tuple[str, str], Line]:
+    """Add up the runs of each row on each server."""
+    together: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for run in runs:
+        together[run.row, run.server].append(run)
+    return {place: Line.of(same) for place, same in together.items()}
+
+
+def rewrite(page: Path, runs: Iterable[Row]) -> None:
+    """Put the tables between the markers of a page; rows that were not run now stay as they are."""
     before, begin, rest = page.read_text().partition(BEGIN)
     old, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"{page} has no lines {BEGIN!r} and {END!r} for the table")
-    head, rule, *lines = table(read()).splitlines()
-    rows = {_place(line): line for line in [*old.strip().splitlines()[2:], *lines]}
-    made = "\n".join([head, rule, *(rows[place] for place in sorted(rows))])
-    page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+        raise SystemExit(f"{page} has no lines {BEGIN!r} and {END!r} for the tables")
+    lines = {line.place: line for line in _lines_in(old)} | lines_of(runs)
+    page.write_text(f"{before}{BEGIN}\n\n{tables(lines.values())}\n\n{END}{after}")
 
 
-def _place(line: str) -> tuple[str, str]:
-    """Return fault and server of a line of the table."""
-    _, fault, server, *_ = (cell.strip() for cell in line.split("|"))
-    return fault, server
+def _lines_in(text: str) -> Iterator[Line]:
+    for line in text.splitlines():
+        cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
+        # The table of all brokers has another number of columns.
+        if len(cells) == len(_COLUMNS) and cells != _COLUMNS and not cells[0].startswith("--"):
+            yield Line(cells)
 
 
 def main() -> None:
-    """Print the table, or write it into a page."""
-    parser = argparse.ArgumentParser(description="The table of all fault-test runs.")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="write it between the markers of this page")
+    """Print the tables, or write them into a page."""
+    parser = argparse.ArgumentParser(description="The tables of all fault-test runs.")
+    parser.add_argument(
+        "--into", type=Path, metavar="PAGE", help="write them between the markers of this page"
+    )
     page = parser.parse_args().into
     if page is None:
-        print(table(read()))
+        print(tables(lines_of(read()).values()))
     else:
-        rewrite(page)
+        rewrite(page, read())
 
 
 if __name__ == "__main__":
