@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from nbtasks import App
+from nbtasks import App, BackPressure
 from nbtasks.exceptions import TaskRevokedError
 
 from .conftest import Machine
 from .sites import RESUME_S, SOON, seconds_to_resume
 from .smalldisk import filled, small_disk
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 N = 1500
 LONG_S = (0.3,) * 8
@@ -179,6 +179,9 @@ def test_its_disk_is_full(request, tmp_path, site, matrix, faults):
 
     def fill():
         with filled(disk):
+            with pytest.raises(BackPressure, match="there is no room"):
+                # More than fits into what the log has taken before.
+                here.app.task(len).delay("x" * 20_000_000).get(timeout=SOON)
             time.sleep(3.0)
 
     run_through(here, matrix, faults, "disk full for 3 s", fill, n=3000)
