@@ -39,7 +39,8 @@ class AppLock:
         self._lock = Lock(check_name(name, "lock"), check_capacity(capacity))
         self._timeout = timeout
         self._timeout_s = 0.0 if timeout == 0 else patience(timeout)
-        self._holds: dict[Owner, Hold] = {}
+        #: What is held, and by whom it was taken: the App may be closed when it is given back.
+        self._holds: dict[Owner, tuple[LockKeeper, Hold]] = {}
 
     def __repr__(self) -> str:
         return f"<lock {self._lock.name!r} of {self._lock.capacity}>"
@@ -62,23 +63,25 @@ class AppLock:
     def __enter__(self) -> Hold:
         owner = _owner()
         self._check_free(owner)
-        hold = self._holding().take(self._lock, owner, self._timeout_s)
-        self._holds[owner] = hold
+        holding = self._holding()
+        hold = holding.take(self._lock, owner, self._timeout_s)
+        self._holds[owner] = holding, hold
         return hold
 
     def __exit__(self, kind: object, *_: object) -> None:
-        hold = self._left()
-        if hold is None:
+        left = self._left()
+        if left is None:
             # A process that was forked off holds nothing.
             return
-        self._holding().give_back(hold)
+        holding, hold = left
+        holding.give_back(hold)
         if hold.is_lost and kind is None:
             raise LockLost(
-                f"{hold} was lost before its block has ended: this process could not say in time that it lives, or the "
-                "broker has lost its data. Somebody else may have had it meanwhile"
+                f"{hold} was lost before its block has ended: its App was closed, this process could not say in time "
+                "that it lives, or the broker has lost its data. Somebody else may have had it meanwhile"
             )
 
-    def _left(self) -> Hold | None:
+    def _left(self) -> tuple[LockKeeper, Hold] | None:
         """Return the hold of the block that ends here.
 
         Web frameworks begin a block in one thread of a pool, and end it in another.
@@ -139,7 +142,7 @@ class AppLock:
             if taken.done() and not taken.cancelled() and taken.exception() is None:
                 holding.give_back(taken.result())
             raise
-        self._holds[owner] = hold
+        self._holds[owner] = holding, hold
         return hold
 
     async def __aexit__(self, kind: object, *_: object) -> None:

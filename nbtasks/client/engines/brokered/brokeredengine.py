@@ -76,9 +76,9 @@ class BrokeredEngine:
         self._result_limit = result_limit
         session = self.session
         line = session.new_line()
-        locks, self._unique = line.locks(), line.unique_calls()
+        self._unique = line.unique_calls()
         #: What code of this process holds of locks.
-        self.holding = Holding(connection, session.new_line, session.end_line, locks)
+        self.holding = Holding(connection, session.new_line, session.end_line, line)
         self._ttl_ms = round(result_expires_s * 1000)
         self._periodics: Periodics | None = None
         self._lock = threading.Lock()

@@ -53,7 +53,7 @@ class ClientLease:
             OperationalError: the broker does not answer.
         """
         with self._begun:
-            if self._until:
+            if self._until or self._ended.is_set():
                 return
             self._renew()
             threading.Thread(target=self._loop, name="nbtasks-lock-lease", daemon=True).start()

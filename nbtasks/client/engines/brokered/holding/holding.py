@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.client import whence
@@ -30,7 +30,6 @@ from .deadholders import DeadHolders
 
 if TYPE_CHECKING:
     from nbtasks.broker.verbs.brokerline import BrokerLine
-    from nbtasks.broker.verbs.locks import Locks
 
 #: Seconds that one who waits sleeps at most before it asks again.
 _ASK_S = 2.0
@@ -45,7 +44,7 @@ class Holding:
     Args:
         connection: of the session.
         new_line, end_line: return a connection to its broker, and end it.
-        locks: for what is short.
+        line: for what is short.
     """
 
     def __init__(
@@ -53,11 +52,11 @@ class Holding:
         connection: Connection,
         new_line: Callable[[], BrokerLine],
         end_line: Callable[[BrokerLine], None],
-        locks: Locks,
+        line: BrokerLine,
     ) -> None:
         self._connection = connection
         self._new_line, self._end_line = new_line, end_line
-        self._locks = locks
+        self._line, self._locks = line, line.locks()
         self._serving = next((one for one in context.serving if _is_there(one.connection, connection)), None)
         self._worker = f"c-{new_id()}"
         self._consumer = self._serving.consumer if self._serving is not None else f"{self._worker}/0"
@@ -67,7 +66,8 @@ class Holding:
         #: How many hold a lock, or wait for one; they need the lease.
         self._users = 0
         self._lease: ClientLease | None = None
-        self._closed = False
+        #: Nothing more is taken; and all that was held is given back, so that connections end now.
+        self._closed = self._is_over = False
 
     def is_held_by(self, owner: Owner, lock: Lock) -> bool:
         """Whether a thread, or the call that runs there, holds a lock."""
@@ -92,36 +92,62 @@ class Holding:
         name, call = f"{self._consumer}/{new_id()}", context.current_call()
         lapses = self._use()
         try:
+            self._begin_lease()
             token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=timeout_s != 0)
             if token is None:
                 if given_up is None and timeout_s != 0:
                     self._check_others_go_on(lock, owner)
                 token = self._token(lock, name, timeout_s, given_up)
-        except BaseException:
+            hold = Hold((lock,), name, token, lapses)
+            self._keep(hold, owner)
+        except BaseException as error:
             # Whatever has ended the wait: it stands in the line no more.
             with contextlib.suppress(OperationalError):
                 self._step_out(lock, name)
             self._unuse()
+            self._end_line_if_over()
+            if self._closed and isinstance(error, OperationalError):
+                # That has cut the connection.
+                raise _closed_meanwhile(lock) from None
             raise
-        hold = Hold((lock,), name, token, lapses)
-        with self._lock:
-            self._holds.setdefault(owner, []).append(hold)
         if self._serving is not None and self._serving.holds is not None:
             self._serving.holds.taken(hold, call)
         elif self._lease is not None:
             self._lease.watch(hold)
         return hold
 
+    def _keep(self, hold: Hold, owner: Owner) -> None:
+        """Know what is held, so that it is given back at the end; not where that has come meanwhile."""
+        with self._lock:
+            if self._closed:
+                raise _closed_meanwhile(hold.locks[0])
+            self._holds.setdefault(owner, []).append(hold)
+
+    def _begin_lease(self) -> None:
+        lease = self._lease
+        if lease is not None:
+            lease.begin()
+
     def _step_out(self, lock: Lock, name: str) -> None:
-        if not self._closed:
-            self._locks.release([lock], name, self._consumer)
+        self._give([lock], name)
+
+    def _give(self, locks: Sequence[Lock], name: str) -> None:
+        """Give locks back, and leave their lines."""
+        if not self._is_over:
+            self._locks.release(locks, name, self._consumer)
+            self._end_line_if_over()
             return
         # The session's connections have ended, or do so now: nobody would end one that is made again.
         line = self._new_line()
         try:
-            line.locks().release([lock], name, self._consumer)
+            line.locks().release(locks, name, self._consumer)
         finally:
             self._end_line(line)
+
+    def _end_line_if_over(self) -> None:
+        """What came at the very end may have opened it once more."""
+        if self._is_over:
+            self._end_line(self._line)
 
     def _check_others_go_on(self, lock: Lock, owner: Owner) -> None:
         """Refuse to wait where other cells or coroutines of this thread hold all places: they stand still then."""
@@ -143,8 +169,6 @@ class Holding:
                 return self._serving.slot.lease()[1]  # type: ignore[no-any-return]
             if self._lease is None:
                 self._lease = ClientLease(self._new_line(), self._end_line, self._worker, self._locks)
-            lease = self._lease
-        lease.begin()
         return 0
 
     def _unuse(self) -> None:
@@ -222,23 +246,29 @@ class Holding:
     def _release(self, hold: Hold) -> None:
         end = time.monotonic() + _GIVE_BACK_S
         while True:
+            was_over = self._is_over
             try:
-                self._locks.release(hold.locks, hold.name, self._consumer)
+                self._give(hold.locks, hold.name)
             except BrokerUnavailable:
-                if time.monotonic() > end or self._closed:
+                # Where the end has cut its connection it is said once more, over one of its own.
+                if time.monotonic() > end or was_over:
                     return
-                time.sleep(_LOOK_S)
+                time.sleep(0 if self._is_over else _LOOK_S)
             else:
                 return
 
     def close(self) -> None:
         """Give everything back."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         for hold in list(itertools.chain(*self._holds.values())):
+            # Whoever holds it goes on without.
+            hold.lost_at = hold.lost_at or time.monotonic()
             with contextlib.suppress(OperationalError):
                 self.give_back(hold)
         if self._lease is not None:
             self._lease.end()
+        self._is_over = True
 
 
 def _closed_meanwhile(lock: Lock) -> ConfigError:
