@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from nbtasks.core.errors import ConfigError
@@ -69,6 +70,17 @@ def parse_sqlite(url: str, what: str = "broker") -> SqliteUrl:
         return SqliteUrl(_path(unquote(path)), **_options(query))
     except ConfigError as error:
         raise ConfigError(f"{what}: {error}") from None
+
+
+def from_here(url: Any) -> Any:
+    """Return a file's URL by its whole path: the first call may come when the program is in another folder.
+
+    All else stays as it is.
+
+    Raises:
+        ConfigError: it is none of the accepted forms.
+    """
+    return parse_sqlite(url).whole if isinstance(url, str) and is_sqlite(url) else url
 
 
 def _path(text: str) -> str:

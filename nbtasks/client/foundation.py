@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from nbtasks.broker.sqliteurl import from_here
 from nbtasks.broker.urlparts import in_text
 from nbtasks.core import ancestry, context
 from nbtasks.core.durations import Duration
@@ -86,6 +87,7 @@ class Foundation:
         if engine is None:
             # Beside an executor each of these is refused, whatever it says.
             Told(url, key, namespace, connection_file, listen, results).check(connection)
+            url, results = from_here(url), from_here(results)
         given = {
             "broker_url": url, "result_backend": results, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,

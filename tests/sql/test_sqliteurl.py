@@ -46,6 +46,17 @@ def test_how_it_is_written_is_an_option():
     assert "synchronous" not in found.shown
 
 
+def test_a_path_begins_where_it_was_written(tmp_path, monkeypatch, new_app):
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    argument, setting, backend = new_app("sqlite:///a.db"), new_app(None), new_app(None)
+    setting.conf.broker_url = "sqla+sqlite:///b.db"
+    backend.conf.update(broker_url="beanstalk://localhost", result_backend="db+sqlite:///c.db")
+    monkeypatch.chdir(tmp_path / "sub")
+    for app, name in ((argument, "a.db"), (setting, "b.db"), (backend, "c.db")):
+        assert app.connection.address == f"sqlite:///{tmp_path}/{name}"
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbtasks.broker.sentinelurl import with_transport_options
+from nbtasks.broker.sqliteurl import from_here
 from nbtasks.broker.urlparts import in_text
 from nbtasks.core.callheader import RESULT_LIMIT_BYTES
 from nbtasks.core.durations import LONGEST_S, seconds
@@ -144,6 +145,7 @@ def _url(_name: str, value: Any) -> Any:
     if value is not None:
         value = in_text(value)
         connections.check_url(value)
+        value = from_here(value)
     return value
 
 
@@ -158,6 +160,7 @@ def _backend(name: str, value: Any) -> Any:
         value = in_text(value)
         # Whether it is the broker's own server is looked at once that is known.
         check_form(value, name)
+        value = from_here(value)
     return value
 
 
