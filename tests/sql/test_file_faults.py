@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -191,3 +192,35 @@ def test_a_power_failure_may_forget_who_had_taken_a_call_and_no_result(sqlite_ur
     report.results(BATCH, 0, bytes([SUCCESS_CODE]), b"record")
     delivery.finish(report)
     assert line._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_file_that_is_damaged_in_use_is_waited_for_until_a_copy_is_put_back(
+    tmp_path, sqlite_url, new_app, caplog
+):
+    app, path = new_app(sqlite_url), tmp_path / "broker.db"
+    handle = app.task(abs).delay(-1)
+    while app.AsyncResult(handle.id).state != "PENDING" or not _rows(path, "entries"):
+        time.sleep(0.02)
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(
+        sqlite3.connect(tmp_path / "copy.db")
+    ) as copy:
+        source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        source.backup(copy)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+    give_up_at = time.monotonic() + 60
+    while "a damaged one" not in (handle.why_pending() or ""):
+        assert time.monotonic() < give_up_at, handle.why_pending()
+        time.sleep(0.05)
+    (tmp_path / "copy.db").rename(path)
+    for name in ("broker.db-wal", "broker.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    app.start_workers(1)
+    assert handle.get(timeout=60) == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def _rows(path, table):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

@@ -82,6 +82,21 @@ def test_a_file_needs_a_folder(tmp_path, new_app):
         app.task(abs).delay(-1)
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/dev", "is no file, but a folder or a device: name another place"),
+        ("/dev/null", "is no file, but a folder or a device: name another place"),
+        ("/proc/b.db", "no file b.db can be made in /proc for the broker: name another place"),
+    ],
+)
+def test_where_no_file_can_be_is_said_at_once(path, said, new_line):
+    if not Path(path).parent.is_dir():
+        pytest.skip(f"there is no {path}")
+    with pytest.raises(ConfigError, match=said):
+        new_line(f"sqlite:///{path}").check()
+
+
 def test_the_file_is_its_owners_alone(tmp_path, new_line):
     new_line(f"sqlite:///{tmp_path}/broker.db").check()
     modes = {path.name: path.stat().st_mode & 0o777 for path in Path(tmp_path).iterdir()}

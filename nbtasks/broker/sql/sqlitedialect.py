@@ -51,6 +51,7 @@ _NUMBERING = (
     "UPDATE sqlite_sequence SET seq = max(seq, :now)",
 )
 _NO_ACCESS = "whoever submits and whoever works must be able to read and write it"
+_NAME_ONE = "name another place: sqlite:////path/to/file.db"
 _WORDS = {
     _BUSY: ("locked", "busy"),
     _PROTOCOL: ("locking protocol",),
@@ -169,15 +170,19 @@ class SqliteDialect:
             # Only one that nobody has: to close a file takes from this process all locks that it has on it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
+            if not path.is_file():
+                raise ConfigError(f"the broker's file {path} is no file, but a folder or a device: {_NAME_ONE}") from None
             if not os.access(path, os.R_OK | os.W_OK):
-                raise ConfigError(f"the broker's file {path} cannot be used: {_NO_ACCESS}") from None
+                raise ConfigError(f"the broker's file {path} cannot be used: {_why_not(path)}") from None
         except FileNotFoundError:
             # Its disk may come back.
             kind = BrokerUnavailable if self._was_there else ConfigError
-            raise kind(
-                f"there is no folder {path.parent} for the broker's file {path.name}: make it first, or name another "
-                "place: sqlite:////path/to/file.db"
-            ) from None
+            why = (
+                f"no file {path.name} can be made in {path.parent} for the broker:"
+                if path.parent.is_dir()
+                else f"there is no folder {path.parent} for the broker's file {path.name}: make it first, or"
+            )
+            raise kind(f"{why} {_NAME_ONE}") from None
         except OSError as error:
             raise ConfigError(
                 f"the broker's file {path} cannot be used: {error.strerror}; {_NO_ACCESS}"
@@ -264,7 +269,9 @@ class SqliteDialect:
                 f"the broker's file {self.label} cannot be written at the moment: {said}"
             )
         if code in {_CORRUPT, _NOTADB}:
-            return ConfigError(
+            # One that was sound a moment ago may be put back while everybody waits.
+            kind = BrokerUnavailable if self._was_there else ConfigError
+            return kind(
                 f"the broker's file {self.label} is no SQLite file, or a damaged one ({said}): put a copy back, or "
                 "name another one"
             )
@@ -322,6 +329,14 @@ def _put_text(table: str, keys: tuple[str, ...], columns: tuple[str, ...], over:
     what = f"UPDATE SET {', '.join(f'{one} = excluded.{one}' for one in over)}" if over else "NOTHING"
     statement = f"INSERT INTO {table} ({named}) VALUES ({marks}) ON CONFLICT ({', '.join(keys)}) DO {what}"  # noqa: S608  # names are ours
     return with_tables(statement, "")
+
+
+def _why_not(path: Path) -> str:
+    """Return why a file cannot be read and written."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return "it lies on a disk that is read-only"
+    return _NO_ACCESS
 
 
 def _code(error: BaseException) -> int:
