@@ -19,6 +19,7 @@ import pytest
 from nbtasks import BackPressure, BrokerUnavailable
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.flush import Flush
+from nbtasks.client.engines.brokered.receiving import garbage
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
 from nbtasks.core.states import SUCCESS_CODE
@@ -201,9 +202,10 @@ def test_a_file_that_is_damaged_in_use_is_waited_for_until_a_copy_is_put_back(
     handle = app.task(abs).delay(-1)
     while app.AsyncResult(handle.id).state != "PENDING" or not _rows(path, "entries"):
         time.sleep(0.02)
-    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(
-        sqlite3.connect(tmp_path / "copy.db")
-    ) as copy:
+    with (
+        contextlib.closing(sqlite3.connect(path)) as source,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as copy,
+    ):
         source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         source.backup(copy)
     with path.open("r+b") as file:
@@ -224,3 +226,23 @@ def test_a_file_that_is_damaged_in_use_is_waited_for_until_a_copy_is_put_back(
 def _rows(path, table):
     with contextlib.closing(sqlite3.connect(path)) as connection:
         return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_what_cannot_be_cleared_away_is_cleared_away_later_and_nobody_is_told(
+    tmp_path, sqlite_url, new_app, monkeypatch, caplog, eventually
+):
+    for name in ("SPENT_AFTER_S", "_AGAIN_S"):
+        monkeypatch.setattr(garbage, name, 0.0)
+    app, path = new_app(sqlite_url), tmp_path / "broker.db"
+    app.start_workers(1)
+    assert app.task(len).delay(b"x" * 100_000).get(timeout=60) == 100_000
+    other = sqlite3.connect(path, isolation_level=None, timeout=30)
+    other.execute("BEGIN IMMEDIATE")
+    cleared = app.session.intake._garbage
+    eventually(lambda: cleared.due, "there is something to clear away")
+    # Here, not in the background: it is over when this returns.
+    cleared.clear()
+    other.execute("ROLLBACK")
+    other.close()
+    assert not [record for record in caplog.records if record.exc_info]
+    eventually(lambda: not cleared.clear() and not _rows(path, "blobs"), "the file has room again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ _PREFIX = "nbtasks_"
 #: The oldest ones that pass over rows which others have locked.
 _OLDEST = {"mariadb": (10, 6), "mysql": (8, 0)}
 _CONNECT_S, _ANSWER_S = 3, 4
+#: Bytes that a statement may have, at least: a function brings much source along; large values come in parts.
+_LEAST_PACKET = 16 * 2**20
 #: Seconds that others may have a row, and the tables while they are made.
 _LOCKED_S, _MAKING_S = 3, 60
 #: The fact that says when the server was started, in seconds; by how many two looks at that may differ.
@@ -55,11 +58,12 @@ _CROWDED = frozenset({1040, 1203, 1226})
 _LOST = frozenset(
     {0, 1053, 1080, 1158, 1159, 1160, 1161, 1317, 1927, 2000, 2002, 2003, 2006, 2013, 2014, 2055}
 )
+_RIGHTS = "grant its user SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX and DROP on all tables of its database"
 _MEANINGS: tuple[tuple[frozenset[int], type[NbtasksError], str], ...] = (
     (
         _DENIED,
         ConfigError,
-        "does not allow what nbtasks needs: {said}; grant all on its database to this user",
+        "does not allow what nbtasks needs ({said}): {rights}",
     ),
     (
         _ROOM,
@@ -74,6 +78,8 @@ _MEANINGS: tuple[tuple[frozenset[int], type[NbtasksError], str], ...] = (
     ),
     (_AGAIN, BrokerUnavailable, "is held up by other transactions: {said}"),
 )
+#: Of these the driver says no more than that the connection is gone.
+_GONE = frozenset({0, 2006, 2013})
 _NO_TABLE = 1146
 #: What is to be made is there: a table, a column, an index.
 _MADE = frozenset({1050, 1060, 1061})
@@ -108,6 +114,7 @@ class MysqlDialect:
     def connect(self) -> Any:
         """Return a new connection."""
         url = self._url
+        self._see_to_files()
         try:
             connection = pymysql.connect(
                 host=url.host,
@@ -131,6 +138,8 @@ class MysqlDialect:
         try:
             self._see_to_version(str(connection.get_server_info()))
             with connection.cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                self._see_to_packets(int(cursor.fetchone()[0]))
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 cursor.execute(
                     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
@@ -141,6 +150,17 @@ class MysqlDialect:
             raise
         self._was_let_in = True
         return connection
+
+    def _see_to_files(self) -> None:
+        """Name a file that is not there: the driver's error does not."""
+        for option, path in self._url.options.items():
+            if not os.access(path, os.R_OK):
+                # A server makes its socket when it is started.
+                kind = BrokerUnavailable if option == "unix_socket" or self._was_let_in else ConfigError
+                raise kind(
+                    f"the broker at {self.label} cannot be reached: {option} of its URL names {path}, and there is no "
+                    "such file, or it cannot be read here"
+                )
 
     def _refused(self, error: pymysql.MySQLError) -> NbtasksError:
         code, said = _code(error), _said(error)
@@ -162,6 +182,15 @@ class MysqlDialect:
             raise BrokerUnsuitable(
                 f"the broker at {self.label} is {name} {'.'.join(map(str, numbers))}; nbtasks needs "
                 f"{'.'.join(map(str, _OLDEST[kind]))} or later"
+            )
+
+    def _see_to_packets(self, most: int) -> None:
+        """Refuse a server that hangs up on statements that are usual here: nobody could tell that from a cut line."""
+        if most < _LEAST_PACKET:
+            raise BrokerUnsuitable(
+                f"the broker at {self.label} takes statements of {most:,} bytes at most (max_allowed_packet); nbtasks "
+                f"needs {_LEAST_PACKET:,}, which is MariaDB's own default: set it in the server's configuration, or "
+                f"with SET GLOBAL max_allowed_packet = {_LEAST_PACKET}"
             )
 
     def is_elsewhere(self, connection: Any, *, for_sure: bool = False) -> bool:
@@ -247,12 +276,14 @@ class MysqlDialect:
 
     def meaning(self, error: BaseException) -> NbtasksError:
         """Return what an error means."""
-        if self.is_lost(error):
-            return unavailable(self.label, error)
         code, said = _code(error), _said(error)
+        if self.is_lost(error):
+            plainly = ConnectionError("the connection was lost" if code in _GONE else said)
+            plainly.__cause__ = error
+            return unavailable(self.label, plainly)
         for codes, kind, text in _MEANINGS:
             if code in codes:
-                return kind(f"the broker at {self.label} {text.format(said=said)}")
+                return kind(f"the broker at {self.label} {text.format(said=said, rights=_RIGHTS)}")
         return OperationalError(f"the broker at {self.label} refused a statement: {said}")
 
     # -- what it is

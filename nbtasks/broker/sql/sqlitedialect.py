@@ -171,7 +171,9 @@ class SqliteDialect:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             if not path.is_file():
-                raise ConfigError(f"the broker's file {path} is no file, but a folder or a device: {_NAME_ONE}") from None
+                raise ConfigError(
+                    f"the broker's file {path} is no file, but a folder or a device: {_NAME_ONE}"
+                ) from None
             if not os.access(path, os.R_OK | os.W_OK):
                 raise ConfigError(f"the broker's file {path} cannot be used: {_why_not(path)}") from None
         except FileNotFoundError:

@@ -107,7 +107,9 @@ class SqlLink:
             except BaseException:
                 # Numbers of queues that were made in it are none.
                 self._queues.clear()
-                talk.undo()
+                # What has failed first says more than that it cannot be undone over a connection that is lost.
+                with contextlib.suppress(Exception):
+                    talk.undo()
                 raise
         return found
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from nbtasks.core.errors import OperationalError
 from nbtasks.wire.values import IN_FILE, BlobPiece
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ SPENT_AFTER_S = 60.0
 SPENT_FILE_AFTER_S = 5.0
 #: Seconds between two looks at the files; one without a key at both of them is removed.
 LOOK_EVERY_S = 60.0
+#: Seconds after which what the broker did not take away is tried again.
+_AGAIN_S = 10.0
 #: Seconds that a file may be ahead of its key: its writer may be held up, and a server may have lost the key.
 AHEAD_S = 600.0
 
@@ -60,7 +63,13 @@ class Garbage:
         """Remove what is due."""
         for waiting in self._spent:
             while waiting and waiting[0][0] <= time.monotonic():
-                self.drop(waiting[0][1])
+                keys = waiting[0][1]
+                try:
+                    self.drop(keys)
+                except OperationalError:
+                    # Nobody waits for it, and whoever looks after the connection says what it lacks.
+                    waiting[0] = (time.monotonic() + _AGAIN_S, keys)
+                    break
                 waiting.popleft()
         if self._files is not None and time.monotonic() - self._looked_at >= LOOK_EVERY_S:
             self._look(self._files)
