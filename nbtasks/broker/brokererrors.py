@@ -19,7 +19,7 @@ class CarrierAway(BrokerUnavailable):
 
 
 class LoginRefused(BrokerUnavailable):
-    """The server refuses a login that it has accepted before."""
+    """The server refuses a login, or what its role does, that it has accepted before."""
 
 
 class FunctionMissing(OperationalError):

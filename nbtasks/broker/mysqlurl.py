@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .urlparts import ENCODED, PLACE, cut, decided_here, refuse_control, unknown
+from .urlparts import ENCODED, NEXT_URL, PLACE, cut, decided_here, decoded, refuse_control, unknown
 
 FORMS = (
     "mysql://[user:password@]host[:port]/database[?ssl_ca=/path/to/ca.pem&...]; reserved characters in a password are "
@@ -78,6 +78,11 @@ def parse_mysql(url: str, what: str = "broker") -> MysqlUrl:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
     refuse_control(url, what, FORMS)
+    if NEXT_URL.search(url):
+        raise ConfigError(
+            f"{what}: there are several URLs in this text, and calls of one App are in one database: name that; write "
+            f"{FORMS}"
+        )
     rest = url.partition(":")[2]
     if not rest.startswith("//"):
         raise ConfigError(f"{what}: this is no URL of a MariaDB or MySQL; write {FORMS}")
@@ -89,7 +94,7 @@ def parse_mysql(url: str, what: str = "broker") -> MysqlUrl:
 
 def _parsed(rest: str) -> MysqlUrl:
     login, place, path, query = cut(rest)
-    database = unquote(path[1:])
+    database = decoded(path[1:])
     if not database or "/" in path[1:]:
         raise ConfigError(f"the URL names no database behind its host, or {ENCODED}; write {FORMS}")
     found = PLACE.fullmatch(place)
@@ -101,7 +106,7 @@ def _parsed(rest: str) -> MysqlUrl:
     user, _, password = (login or "").partition(":")
     host = found["six"] or found["name"] or "localhost"
     shown = f"mysql://{place}{path}"
-    return MysqlUrl(shown, host, port, unquote(user), unquote(password), database, _options(query))
+    return MysqlUrl(shown, host, port, decoded(user), decoded(password), database, _options(query))
 
 
 def _options(query: str) -> dict[str, str]:

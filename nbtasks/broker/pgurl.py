@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .urlparts import ENCODED, PLACE, cut, decided_here, refuse_control, unknown, yes_or_no
+from .urlparts import ENCODED, NEXT_URL, PLACE, cut, decided_here, decoded, refuse_control, unknown, yes_or_no
 
 FORMS = (
     "postgresql://[user:password@]host[:port][,host2[:port2]]/database[?sslmode=verify-full&...]; reserved characters "
@@ -33,6 +33,20 @@ _KNOWN = frozenset(
         *("gssencmode", "krbsrvname", "gsslib", "requirepeer", "host", "port", "dbname", "user"),
     }
 )
+_MODES = ("disable", "prefer", "require")
+_TLS_VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+#: What some of them can say, which libpq would find out only when it connects. Who only reads could send no call.
+_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": ("any", "read-write", "primary"),
+    "channel_binding": _MODES,
+    "gssencmode": _MODES,
+    "sslnegotiation": ("postgres", "direct"),
+    "load_balance_hosts": ("disable", "random"),
+    "sslsni": ("0", "1"),
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
+}
 #: And those that are ours.
 _OURS = {
     "schema": "the schema that holds our tables",
@@ -114,6 +128,11 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
     refuse_control(url, what, FORMS)
+    if NEXT_URL.search(url):
+        raise ConfigError(
+            f"{what}: there are several URLs in this text, and calls of one App are in one database: name that; the "
+            f"hosts of a primary and its standbys stand in one URL; write {FORMS}"
+        )
     scheme, colon, rest = url.partition("://")
     if not colon or not is_pg(scheme):
         raise ConfigError(f"{what}: this is no PostgreSQL's URL; write {FORMS}")
@@ -139,11 +158,11 @@ def _parsed(rest: str) -> PgUrl:
     if login is not None:
         user, colon, password = login.partition(":")
         if user:
-            options["user"] = unquote(user)
+            options["user"] = decoded(user)
         if colon and password:
-            options["password"] = unquote(password)
+            options["password"] = decoded(password)
     if database:
-        options["dbname"] = unquote(database)
+        options["dbname"] = decoded(database)
     return PgUrl(f"postgresql://{places}/{database}", options, schema, _pooler(pooler))
 
 
@@ -170,6 +189,8 @@ def _options(query: str) -> dict[str, str]:
         _check_name(name)
         if not text or "\0" in text:
             raise ConfigError(f"the URL's option {name} needs a value")
+        if text not in _CHOICES.get(name, (text,)):
+            raise ConfigError(f"the URL's option {name} needs one of {', '.join(_CHOICES[name])}")
         found[name] = text
     return found
 

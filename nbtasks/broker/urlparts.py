@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import unquote
 
 from nbtasks.core.errors import ConfigError
 
@@ -19,6 +20,7 @@ PLACE = re.compile(
 )
 #: Where the next URL begins in a text that holds several, as Celery has them: it goes to it where one is not there.
 NEXT_URL = re.compile(r"[;,|]\s*(?=[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
+_ODD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 
 
@@ -48,6 +50,21 @@ def refuse_control(url: str, what: str, forms: str) -> None:
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {forms}"
         )
+    if url != url.strip():
+        raise ConfigError(f"{what}: the URL begins or ends with a space; write {forms}")
+
+
+def decoded(text: str) -> str:
+    """Return a part of a URL without its percent-encoding.
+
+    Raises:
+        ConfigError: a % stands there by itself, as in a password that was not encoded.
+    """
+    if _ODD_PERCENT.search(text):
+        raise ConfigError(
+            f"a % of the URL is not followed by two digits from 0 to F, other than 00: {ENCODED}"
+        )
+    return unquote(text)
 
 
 def cut(rest: str, at_in_path: bool = False) -> tuple[str | None, str, str, str]:

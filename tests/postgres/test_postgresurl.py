@@ -60,6 +60,17 @@ def test_schema_and_pooler_are_ours():
         ("postgresql://u:secret@h/db?sslmode=", "needs a value"),
         ("postgresql://u:secret@h/db?sslmode=require&sslmode=disable", "twice"),
         ("postgresql://u:secret@h/db\n", "control character"),
+        ("postgresql://u:secret@h/db ", "ends with a space"),
+        ("postgresql://u:secret%ZZ@h/db", "two digits.*%25"),
+        ("postgresql://u:secret%00@h/db", "two digits"),
+        ("postgresql://u:secret@h/db;postgresql://u:secret@h2/db", "several URLs in this text.*standbys"),
+        (["postgresql://u:secret@h/db", "postgresql://u:secret@h2/db"], "several|a text, not list"),
+        ("postgresql://u:secret@h/db?sslmode=requir", "sslmode needs one of disable, .*verify-full"),
+        (
+            "postgresql://u:secret@h/db?target_session_attrs=read-only",
+            "needs one of any, read-write, primary",
+        ),
+        ("postgresql://u:secret@h/db?ssl_min_protocol_version=1.2", "needs one of TLSv1,"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused_by_what_is_wrong(url, said):

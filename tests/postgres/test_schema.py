@@ -171,3 +171,37 @@ def role(server, url):
         with server.admin(parts["dbname"]) as admin:
             admin.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
             admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "CREATE FUNCTION shop.price() RETURNS integer LANGUAGE sql AS 'SELECT 7'",
+        "CREATE TABLE shop.entries (x integer)",
+        "CREATE TABLE shop.meta (x integer)",
+        "CREATE TYPE shop.size AS (x integer)",
+    ],
+)
+def test_a_schema_of_somebody_else_is_left_alone(postgres_url, new_line, theirs):
+    """In its own one, nbtasks drops all functions when it is updated."""
+    with connected(postgres_url) as connection:
+        connection.execute("CREATE SCHEMA shop")
+        connection.execute(theirs)
+        had = _things(connection, "shop")
+        with pytest.raises(ConfigError, match=r"holds what is not of nbtasks \(\w+\).*schema=\.\.\."):
+            new_line(f"{postgres_url}?schema=shop").check()
+        assert _things(connection, "shop") == had
+
+
+def test_an_empty_schema_that_was_made_for_us_is_taken(postgres_url, new_line):
+    with connected(postgres_url) as connection:
+        connection.execute("CREATE SCHEMA ours")
+    assert new_line(f"{postgres_url}?schema=ours").check().flavour == "postgresql"
+
+
+def _things(connection, schema):
+    return connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %(s)s::regnamespace "
+        "UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = %(s)s::regnamespace ORDER BY 1",
+        {"s": schema},
+    ).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -74,6 +75,8 @@ class PgConnection(psycopg.Connection[Any]):
             while True:
                 ready = _ready(self.pgconn.socket, asked, deadline - time.monotonic())
                 if not ready:
+                    # Whoever has it drops it; a pipeline would wait as long again for the same answer when it ends.
+                    self.limit_s = 0.0
                     raise TimeoutError(f"no answer within {limit_s:g} s")
                 asked = gen.send(ready)
         except StopIteration as end:
@@ -102,6 +105,15 @@ class PgConnection(psycopg.Connection[Any]):
         """Let go in a forked copy of the process: not a word to the server, for whom the connection goes on."""
         with contextlib.suppress(Exception):
             os.close(self.pgconn.socket)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether psycopg logs what is not about a connection of ours: what becomes of those, we say ourselves."""
+    about = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    return not isinstance(getattr(about, "_conn", None), PgConnection)
+
+
+logging.getLogger("psycopg").addFilter(_is_news)
 
 
 def _close(gen: Any) -> None:

@@ -20,6 +20,9 @@ from .pgsubmission import put_blobs
 if TYPE_CHECKING:
     from .pglink import PgLink
 
+#: Seconds until the queues' numbers are asked for again: somebody may have emptied that table under a connection.
+_NUMBERS_KEPT_S = 10.0
+
 
 class PgDelivery:
     """Takes, finishes and gives back entries for one consumer.
@@ -44,9 +47,10 @@ class PgDelivery:
         self.consumer = consumer
         self._on_copy = on_copy
         self._of_dead = of_dead
-        #: Queue's number -> address; asked for again on each new connection.
+        #: Queue's number -> address; asked for again on each new connection, and now and then.
         self._queues: dict[int, Address] = {}
         self._prepared_on = 0
+        self._prepare_at = 0.0
         #: Names this object: what it has begun is in no doubt for itself.
         self._token = secrets.token_hex(8)
 
@@ -78,10 +82,12 @@ class PgDelivery:
         # In the order in which they were named: all of a priority alike, and those first.
         self._queues = {numbers[address]: address for address in self._addresses}
         self._prepared_on = self._line.connections
+        self._prepare_at = time.monotonic() + _NUMBERS_KEPT_S
 
     def _numbers(self) -> list[int]:
         """Return the numbers of the queues."""
-        if self._prepared_on != self._line.connections or not self._queues:
+        is_kept = self._prepared_on == self._line.connections and time.monotonic() < self._prepare_at
+        if not is_kept or not self._queues:
             self.prepare()
         return list(self._queues)
 

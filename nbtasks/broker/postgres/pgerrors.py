@@ -10,11 +10,12 @@ from psycopg import Error
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
 
-DOCS = "docs/internals/postgresql.md"
+DOCS = "docs/postgresql.md"
 #: Codes of errors after which the same verb, said again, does it: two transactions stood in each other's way.
 AGAIN = frozenset({"40001", "40P01"})
 #: The server says that it cannot write for the moment: another one, or the same one later, can.
 _PASSING = frozenset({"25006", "57014", "55P03", "57P01", "57P02", "57P03", "57P05", "58000", "58030"})
+_NOT_ALLOWED = "42501"
 _ROOM = frozenset({"53100", "53200", "53400", "54000"})
 _NOT_THERE = frozenset({"3F000", "42P01", "42883", "42704"})
 #: How a login is refused, as servers say it in English; others are told in their own words.
@@ -33,6 +34,9 @@ def is_lost(error: BaseException) -> bool:
         not isinstance(error, Error)
         or not error.sqlstate
         or error.sqlstate in _PASSING
+        # Whoever connects sees to what is there, and asks for its namespace's number anew.
+        or error.sqlstate in _NOT_THERE
+        or error.sqlstate == _NOT_ALLOWED
         or error.sqlstate[:2] == "08"
     )
 
@@ -40,7 +44,7 @@ def is_lost(error: BaseException) -> bool:
 def translated_pg(error: Error, label: str) -> NbtasksError:
     """Return what an error that a verb has ended with means."""
     code, text = error.sqlstate or "", _text(error)
-    if code == "42501":
+    if code == _NOT_ALLOWED:
         return ConfigError(
             f"the broker at {label} does not allow what nbtasks needs: {text}; {DOCS} says what a role must be given"
         )
@@ -53,7 +57,8 @@ def translated_pg(error: Error, label: str) -> NbtasksError:
         return BrokerUnavailable(f"the broker at {label} does not take writes at the moment: {text}")
     if code in _NOT_THERE:
         return BrokerUnavailable(
-            f"the broker at {label} has lost tables of nbtasks ({text}); they are made anew by the next connection"
+            f"the broker at {label} has lost tables of nbtasks ({text}); when all of the schema is gone, it is made "
+            "anew by the next connection whose role may. Where only a part is, restore it, or drop the rest"
         )
     return OperationalError(f"the broker at {label} refused a command: {text}")
 
@@ -65,6 +70,15 @@ def login_problem(error: BaseException, label: str) -> ConfigError | None:
     return ConfigError(
         f"the broker at {label} refuses the login: {_text(error)}; check user, password and database of the URL "
         "(App(broker=...), NBTASKS_BROKER, connection file), and its pg_hba.conf"
+    )
+
+
+def silent(error: TimeoutError, label: str) -> BrokerUnavailable:
+    """Return what is said where a connection is there, and a verb had no answer in time."""
+    return BrokerUnavailable(
+        f"the broker at {label} does not answer ({plain(error)}): it has too much to do, or somebody holds a lock on "
+        "nbtasks's tables (LOCK TABLE, VACUUM FULL; pg_stat_activity shows who), or the network is silent; "
+        "`nbtasks doctor` says more"
     )
 
 

@@ -17,11 +17,11 @@ from nbtasks.broker.patience import patiently
 from nbtasks.broker.pgurl import PgUrl
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.backoff import Backoff
-from nbtasks.core.errors import BrokerUnavailable
+from nbtasks.core.errors import BrokerUnavailable, ConfigError, NbtasksError
 from nbtasks.core.unsendable import refuse_to_travel
 
 from .pgconnection import ANSWER_S, PgConnection
-from .pgerrors import AGAIN, is_crowded, is_lost, is_starting, login_problem, translated_pg
+from .pgerrors import AGAIN, is_crowded, is_lost, is_starting, login_problem, silent, translated_pg
 from .schema import Schema
 
 T = TypeVar("T")
@@ -227,16 +227,28 @@ class PgLink:
                         continue
                     if lost and not error.sqlstate:
                         raise unavailable(self.label, error) from error
-                    raise translated_pg(error, self.label) from error
+                    raise self._for_now(translated_pg(error, self.label)) from error
+                except ConfigError as error:
+                    raise self._for_now(error) from None
                 except OSError as error:
+                    was_connected = self._connection is not None
                     if isinstance(error, TimeoutError):
                         self._note_silence()
                     self._drop()
+                    if was_connected and isinstance(error, TimeoutError):
+                        raise silent(error, self.label) from None
                     raise unavailable(self.label, error) from error
                 except BaseException:
                     # Anything that comes between a verb and its answer would give the answer to the next verb.
                     self._drop()
                     raise
+
+    def _for_now(self, error: NbtasksError) -> NbtasksError:
+        """Return an error as one that passes, where what is refused was right before.
+
+        Login, rights or tables are being changed, or another server has their place.
+        """
+        return LoginRefused(str(error)) if self.connections and isinstance(error, ConfigError) else error
 
     def _in_the_middle(self) -> bool:
         connection = self._connection
@@ -287,8 +299,7 @@ class PgLink:
         except psycopg.Error as error:
             problem = login_problem(error, self.label)
             if problem is not None:
-                # It was right before: the server's settings are being changed, or another server has its place.
-                raise (LoginRefused(str(problem)) if self.connections else problem) from None
+                raise problem from None
             if is_starting(error):
                 raise BrokerLoading(f"the broker at {self.label} is still starting") from error
             if is_crowded(error):

@@ -48,6 +48,20 @@ DO $$ DECLARE _one text; BEGIN
 END $$;
 """
 
+#: Whether a schema is ours, by the columns of its ``meta``, and one name of what is in it. No row where it is empty.
+_IN_IT = """
+SELECT 4 = (
+    SELECT count(*) FROM pg_attribute
+    WHERE attrelid = to_regclass({name} || '.meta') AND attname IN ('only_row', 'version', 'usable_since', 'verbs')
+  ), found.name
+FROM (
+  SELECT relname AS name FROM pg_class WHERE relnamespace = to_regnamespace({name})
+  UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace({name})
+  UNION ALL SELECT typname FROM pg_type WHERE typnamespace = to_regnamespace({name})
+) AS found
+ORDER BY found.name LIMIT 1
+"""
+
 
 @cache
 def migrations() -> list[str]:
@@ -98,10 +112,19 @@ class Schema:
             raise ConfigError(
                 f"the schema {self._name!r} of the broker at {self._label} is not there or too old, and this role may "
                 f"not change that ({plain(error.diag.message_primary)}): connect once as a role that may, such as the "
-                "database's owner, or see docs/internals/postgresql.md for what to grant"
+                "database's owner, or see docs/postgresql.md for what to grant"
             ) from None
         except psycopg.errors.ReadOnlySqlTransaction:
             raise BrokerUnsuitable(takes_no_writes(self._label)) from None
+        except (
+            psycopg.errors.SyntaxErrorOrAccessRuleViolation,
+            psycopg.errors.ObjectNotInPrerequisiteState,
+        ) as error:
+            raise ConfigError(
+                f"the schema {self._name!r} of the broker at {self._label} is not as nbtasks has left it "
+                f"({plain(error.diag.message_primary)}): restore it, or drop it with all calls and results in it "
+                f"(DROP SCHEMA {self._name} CASCADE), and it is made anew"
+            ) from None
 
     def _is_current(self, connection: PgConnection) -> bool:
         """Whether nothing is to be done.
@@ -114,10 +137,14 @@ class Schema:
         ).fetchone()
         if there is None or there[0] is None:
             return False
-        found = connection.execute(
-            sql.SQL("SELECT version, usable_since, verbs FROM {}.meta").format(sql.Identifier(self._name)),
-            prepare=False,
-        ).fetchone()
+        kept_there = sql.SQL("SELECT version, usable_since, verbs FROM {}.meta")
+        try:
+            found = connection.execute(
+                kept_there.format(sql.Identifier(self._name)), prepare=False
+            ).fetchone()
+        except psycopg.errors.UndefinedColumn:
+            self._refuse_another_ones(connection)
+            raise
         if found is None:
             return False
         version, usable_since, kept = found
@@ -139,6 +166,8 @@ class Schema:
         there = connection.execute("SELECT to_regnamespace(%s)", (self._name,), prepare=False).fetchone()
         if there is None or there[0] is None:
             _run(connection, f"CREATE SCHEMA {self._name}")
+        else:
+            self._refuse_another_ones(connection)
         # The verbs keep this path: whoever calls them cannot put a table or an operator of its own before ours.
         _run(connection, f"SET LOCAL search_path = {self._name}, pg_temp")
         # And this: a verb is short, and to plan its statements takes longer than to run them.
@@ -155,6 +184,21 @@ class Schema:
             (len(migrations()), _USABLE_SINCE, digest),
             prepare=False,
         )
+
+    def _refuse_another_ones(self, connection: PgConnection) -> None:
+        """Leave a schema alone that is not ours: in our own, all functions are dropped and made anew.
+
+        Raises:
+            ConfigError: something is in it, and our ``meta`` is not.
+        """
+        name = sql.Literal(self._name)
+        found = connection.execute(sql.SQL(_IN_IT).format(name=name), prepare=False).fetchone()
+        if found is not None and not found[0]:
+            raise ConfigError(
+                f"the schema {self._name!r} of the broker at {self._label} holds what is not of nbtasks "
+                f"({plain(found[1])}), or the table meta of nbtasks is gone: name a schema in the URL that nbtasks has "
+                "for itself, schema=..."
+            )
 
 
 def _run(connection: PgConnection, script: str) -> None:

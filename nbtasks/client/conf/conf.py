@@ -281,8 +281,12 @@ def _ready(found: Mapping[str, Any], where: str) -> dict[str, Any]:
     check_together(made, where)
     lines = meaningless.fresh(meaningless.idle(found))
     if lines:
-        verb = "do" if len(lines) > 1 else "does"
-        warn(f"{where}: this {verb} nothing here, leave it out: {'; '.join(lines)}")
+        what = (
+            "these do nothing here, leave them out"
+            if len(lines) > 1
+            else "this does nothing here, leave it out"
+        )
+        warn(f"{where}: {what}: {'; '.join(lines)}")
     return made
 
 

@@ -24,7 +24,8 @@ EFFECTIVE = frozenset(
 _URL = "broker_url says it all: redis://user:password@host:port/database"
 _TLS = (
     "rediss:// in the URL says it (sentinels:// with sentinels, amqps:// with a RabbitMQ), and its options stand "
-    "behind it: rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem"
+    "behind it: rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem; a PostgreSQL's URL says "
+    "?sslmode=verify-full&sslrootcert=/ca.pem"
 )
 _RESULTS = (
     "results are kept on the broker's own server, which broker_url names, or beside a RabbitMQ on that of "

@@ -121,4 +121,5 @@ def _check(line: BrokerLine) -> None:
     if not outcome:
         raise unavailable(line.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
     if outcome[0] is not None:
-        raise outcome[0]
+        # It says why. Where the first try and the second one were given up is for us, and three screens of frames.
+        raise outcome[0].with_traceback(None) from None
