@@ -488,6 +488,33 @@ def test_what_a_call_changes_is_put_back_when_it_was_alone(run, way):
         assert look() == before, what
 
 
+def test_what_a_call_changes_is_put_back_as_soon_as_its_end_is_told(run, gate):
+    path = gate.path
+
+    def change_and_stay():
+        import time
+
+        from nbtasks.signals import task_postrun
+
+        own = current_call().id
+
+        def stay(task_id=None, **_):
+            end = time.monotonic() + 60
+            while task_id == own and not os.path.exists(path) and time.monotonic() < end:  # noqa: PTH110
+                time.sleep(0.01)
+
+        task_postrun.connect(stay, weak=False)
+        os.environ["OF_A_TASK"] = "1"
+
+    def look():
+        return os.environ.get("OF_A_TASK")
+
+    # The thread that has run it is still busy with it when the next one comes.
+    assert run("thread", change_and_stay).get(timeout=SOON) is None
+    assert run("thread", look).get(timeout=SOON) is None
+    gate.open()
+
+
 def spoil(name):
     """Replace a built-in function by one that fails in the thread that tells, and go on until it has done so there."""
     import builtins

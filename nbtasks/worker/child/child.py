@@ -292,7 +292,7 @@ class Child:
         if self._crew.is_made:
             # What runs beside this thread may change it, too.
             self._aftercare.surroundings.restore(
-                0.0 if self._jobs.waiting else math.inf, alone=not self._crew.in_flight
+                0.0 if self._jobs.waiting else math.inf, alone=not self._crew.at_work
             )
         if self._jobs.waiting or self._get_work():
             self._run_next()
@@ -378,7 +378,7 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._crew.is_for_loop(job.function):
             if not self._crew.has_loop:
-                self._aftercare.surroundings.restore(0.0, alone=not self._crew.in_flight)
+                self._aftercare.surroundings.restore(0.0, alone=not self._crew.at_work)
             loop = self._crew.loop()
             self._spread(job, loop.submit, loop.slots)
         elif self._options.pool == "threads":
@@ -401,7 +401,7 @@ class Child:
                 return
             seconds = self._inline.run(job, index)
             # After the last one, too: its result goes out first.
-            looked = self._aftercare.after(seconds, alone=not self._crew.in_flight)
+            looked = self._aftercare.after(seconds, alone=not self._crew.at_work)
             self._pace.note(function, seconds)
             if job.tells_at_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
@@ -421,12 +421,12 @@ class Child:
 
     def _look_after_calls(self) -> None:
         """Put back what short calls have changed, where that was put off."""
-        self._aftercare.catch_up(alone=not self._crew.in_flight)
+        self._aftercare.catch_up(alone=not self._crew.at_work)
 
     def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
         """Start as many calls as there are free slots; the others are for whoever has some."""
         started = 0
-        self._aftercare.before_beside(alone=not self._crew.in_flight)
+        self._aftercare.before_beside(alone=not self._crew.at_work)
         free = self._crew.free_of(slots)
         claim = self._claims.held_up(job, free)
         while started < free:

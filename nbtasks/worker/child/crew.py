@@ -31,6 +31,7 @@ class Crew:
     Attributes:
         is_made: whether anything of it is there.
         in_flight: how many calls have been started and have not ended.
+        at_work: how many of these may still do something; the others have come to their end, and it is being told.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Crew:
         self._threads: ThreadExecutor | None = None
         self._kind: tuple[Function, bool] | None = None
         self.is_made = False
-        self.in_flight = 0
+        self.in_flight = self.at_work = 0
 
     @property
     def has_loop(self) -> bool:
@@ -81,7 +82,9 @@ class Crew:
         """Return what runs coroutines."""
         if self._loop is None:
             activeworld.expect_calls_side_by_side()
-            self._loop = LoopExecutor(self._bench, self._roster, self._freed, self._note_room, self._on_lost)
+            self._loop = LoopExecutor(
+                self._bench, self._roster, self._come_to_end, self._freed, self._note_room, self._on_lost
+            )
             self._revocations.stoppers.append(self._loop)
             self.is_made = True
         return self._loop
@@ -91,7 +94,12 @@ class Crew:
         if self._threads is None:
             activeworld.expect_calls_side_by_side()
             self._threads = ThreadExecutor(
-                self._bench, self._roster, self._options.threads, self._freed, self._on_lost
+                self._bench,
+                self._roster,
+                self._options.threads,
+                self._come_to_end,
+                self._freed,
+                self._on_lost,
             )
             self._revocations.stoppers.append(self._threads)
             self.is_made = True
@@ -111,10 +119,18 @@ class Crew:
         """A call is about to be started."""
         with self._free:
             self.in_flight += 1
+            self.at_work += 1
+
+    def _come_to_end(self) -> None:
+        # Before its end is told: the next call may be here before this thread gets its turn again.
+        with self._free:
+            self.at_work -= 1
 
     def _freed(self) -> None:
         with self._free:
             self.in_flight -= 1
+            # Of one that others are to run nothing was told.
+            self.at_work = min(self.at_work, self.in_flight)
             self._slot.done += 1
             # Not IDLE before its result is told: it must not look as if it had not been run.
             self._slot.set_state(CONCURRENT, self.in_flight)

@@ -86,6 +86,7 @@ class LoopExecutor:
     """Runs calls of ``async def`` tasks in one event loop, in a thread of its own.
 
     Args:
+        on_over: called when a call has come to its end, before that is told.
         on_free: called when a call has ended.
         on_room: called when the loop takes more calls at once than before.
         on_lost: called when nothing runs in the loop any more and the process has to be replaced; with whether it is
@@ -96,12 +97,14 @@ class LoopExecutor:
         self,
         bench: Bench,
         roster: SideBySide,
+        on_over: Callable[[], None],
         on_free: Callable[[], None],
         on_room: Callable[[], None],
         on_lost: Callable[[bool], None],
     ) -> None:
         self._bench = bench
         self._roster = roster
+        self._on_over = on_over
         self._on_free = on_free
         self._on_room = on_room
         self._on_lost = on_lost
@@ -154,7 +157,7 @@ class LoopExecutor:
     # -- in the loop
 
     def _start(self, job: Job, index: int) -> None:
-        make_ready(self._bench, alone=not self._running)
+        make_ready(self._bench, alone=all(item.is_over for item in list(self._running.values())))
         call = self._bench.begin(job, index)
         item = _Running(job, call, monotonic(), enter(self._roster, job, index))
         key = (call.batch, index)
@@ -244,7 +247,9 @@ class LoopExecutor:
             not isinstance(reason, SoftTimeLimitExceeded) or is_kind(error, asyncio.CancelledError)
         ):
             outcome = _ended_by(reason, item, outcome.seconds)
-        finish(self._bench, self._roster, item.row, item.job, item.call, outcome, self._on_free)
+        finish(
+            self._bench, self._roster, item.row, item.job, item.call, outcome, self._on_over, self._on_free
+        )
 
     # -- beside the loop
 

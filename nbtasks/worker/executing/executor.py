@@ -144,6 +144,7 @@ class ThreadExecutor:
     """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only.
 
     Args:
+        on_over: called when a call has come to its end, before that is told.
         on_free: called when a call has ended.
         on_lost: see :func:`or_lost`.
     """
@@ -153,12 +154,14 @@ class ThreadExecutor:
         bench: Bench,
         roster: SideBySide,
         threads: int,
+        on_over: Callable[[], None],
         on_free: Callable[[], None],
         on_lost: Callable[[bool], None],
     ) -> None:
         self._bench = bench
         self._roster = roster
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
+        self._on_over = on_over
         self._on_free = on_free
         self._on_lost = on_lost
         self._lock = threading.Lock()
@@ -196,7 +199,7 @@ class ThreadExecutor:
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
-        finish(self._bench, self._roster, row, job, call, outcome, self._on_free)
+        finish(self._bench, self._roster, row, job, call, outcome, self._on_over, self._on_free)
 
     def _outcome(
         self, job: Job, index: int, call: CurrentCall, lent: list[tuple[Lent, CurrentCall]]
@@ -310,6 +313,7 @@ def finish(
     job: Job,
     call: CurrentCall,
     outcome: Outcome,
+    on_over: Callable[[], None],
     on_free: Callable[[], None],
 ) -> None:
     """Tell how a call has ended that ran beside others; until that is packed, it is on their list."""
@@ -318,7 +322,12 @@ def finish(
         # It may have taken all of its time.
         roster.leave(row)
         row = roster.enter(job.batch_bytes, call.index, packing_limit(options.time_limit), PACKING)
+
+    def packed() -> None:
+        roster.leave(row)
+        on_over()
+
     try:
-        bench.finish(job, call, outcome, lambda: roster.leave(row))
+        bench.finish(job, call, outcome, packed)
     finally:
         on_free()
