@@ -455,3 +455,17 @@ def test_a_call_that_cannot_be_brought_to_its_end_has_an_error(home, pool):
         task = app.task(spoil if pool == "threads" else spoil_loop, acks_late=False)
         assert isinstance(task.delay().get(timeout=SOON, propagate=False), WorkerLostError)
         assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+
+
+def test_a_call_after_which_nothing_can_be_told_is_not_repeated_for_ever(app):
+    @app.task
+    def spoil():
+        import struct
+
+        # It stays so: what a call patches in modules is not put back.
+        struct.pack = None
+
+    error = get(spoil.delay(), propagate=False)
+    assert isinstance(error, WorkerLostError)
+    assert "'NoneType' object is not callable" in str(error)
+    assert get(app.task(abs).delay(-1)) == 1

@@ -52,6 +52,17 @@ def test_calls_whose_task_was_made_ready_are_suspected_together(at_most_once):
     assert found == ([], [0, 1, 2, 3, 4])
 
 
+def test_calls_are_suspected_together_after_which_their_process_has_failed():
+    assert verdict(final={0}, at_fault=True) == ([(1, 4, SUSPECTED)], [])
+    assert verdict(entry(attempt=often(9)), final={0}, at_fault=True) == ([], [1, 2, 3, 4])
+    # What had begun of these was told before.
+    assert verdict(final={0}, at_fault=True, at_most_once=True) == ([(1, 4, 1)], [])
+
+
+def test_a_call_that_was_executing_when_its_process_has_failed_is_charged():
+    assert verdict(executing=("b", 2), at_fault=True) == ([(0, 2, 1), (2, 1, LOST), (3, 2, 1)], [])
+
+
 @pytest.mark.parametrize("at_most_once", [False, True])
 def test_a_shutdown_while_a_task_is_made_ready_charges_nobody(at_most_once):
     found = verdict(executing=("b", 0), opening=5, uncharged=True, at_most_once=at_most_once)

@@ -16,7 +16,7 @@ from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import CONCURRENT, LOCKS_LOST
 
 from .enforcement import Enforcement
-from .forkserver import Death
+from .forkserver import FAILED, Death
 from .judging import Loss
 from .recovery import Recovery
 
@@ -106,7 +106,8 @@ class DeadChildren:
                 # The broker knows which calls were revoked; the others go on.
                 return Loss(story, shared=shared)
             return Loss(story, (call.batch, call.index), error=killed.error, shared=shared)
-        return Loss(_story(death, seat), executing, opening, seen=seen, shared=shared)
+        at_fault = os.waitstatus_to_exitcode(death.status) == FAILED
+        return Loss(_story(death, seat), executing, opening, seen=seen, at_fault=at_fault, shared=shared)
 
 
 def _story(death: Death, seat: Seat) -> str:

@@ -26,6 +26,8 @@ from .orphans import Orphans, adopt, hear_of_parents_death
 #: Seconds between two looks for daemons, and those that the forkserver has to end by itself.
 _LOOK_S = 1.0
 _CLOSE_S = 10.0
+#: Exit code of a child whose own code has raised something.
+FAILED = 1
 
 #: Starts a child in the slot with this number; does not return.
 ChildMain = Callable[[int], None]
@@ -174,7 +176,7 @@ def _fork_as_told(
 
 
 def _become_child(link: socket.socket, child_main: ChildMain, slot: int, fds: tuple[int, int]) -> None:
-    code = 1
+    code = FAILED
     try:
         # A group of its own: what a task starts is stopped with it, and a terminal's ^C does not reach it.
         os.setpgid(0, 0)

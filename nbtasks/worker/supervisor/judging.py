@@ -28,6 +28,7 @@ class Loss:
         executing: (batch, index) of the call that was executing; None where nothing was.
         opening: so many calls, from that one on, had not begun: their task was only made ready; 0 where it had.
         seen: whether somebody saw what was executing; else the whole chunk is suspected.
+        at_fault: it was no call that the process has ended with, but code of the worker itself.
         error: ends the executing call with this instead of running it again (its time limit, a revocation).
         uncharged: the worker was shut down on purpose; nothing is charged.
         shared: calls ran side by side there: any of the chunks that were begun may have been executed.
@@ -37,6 +38,7 @@ class Loss:
     executing: tuple[str, int] | None = None
     opening: int = 0
     seen: bool = True
+    at_fault: bool = False
     error: CallError | None = None
     uncharged: bool = False
     shared: bool = False
@@ -55,6 +57,7 @@ class End(Enum):
     STOPPED_UNSEEN = "was stopped with its worker, and calls shared it"
     DIED = "died"
     DIED_OPENING = "died while it made the task ready, before the call"
+    DIED_BETWEEN = "ended with an error between two calls, which an earlier one may have caused"
     DIED_UNSEEN = "died, and nobody knows which calls it was executing"
     KILLED = "was killed because a call did not stop"
 
@@ -81,6 +84,8 @@ TABLE = {
     End.STOPPED_UNSEEN: (Fates(Fate.AGAIN, Fate.AGAIN), Fates(Fate.FAILED, Fate.FAILED)),
     End.DIED: (Fates(Fate.CHARGED, Fate.AGAIN), Fates(Fate.FAILED, Fate.AGAIN)),
     End.DIED_OPENING: (Fates(Fate.SUSPECTED, Fate.AGAIN), Fates(Fate.SUSPECTED, Fate.AGAIN)),
+    # Else one after which nothing can be told, its own end either, would run for ever.
+    End.DIED_BETWEEN: (Fates(Fate.SUSPECTED, Fate.SUSPECTED), Fates(Fate.FAILED, Fate.AGAIN)),
     End.DIED_UNSEEN: (Fates(Fate.SUSPECTED, Fate.SUSPECTED), Fates(Fate.FAILED, Fate.FAILED)),
     End.KILLED: (Fates(Fate.FAILED, Fate.AGAIN), Fates(Fate.FAILED, Fate.AGAIN)),
 }
@@ -141,6 +146,8 @@ def _end(loss: Loss, at_most_once: bool) -> End:
         return End.DIED_UNSEEN
     if loss.error is not None:
         return End.KILLED
+    if loss.at_fault and loss.executing is None:
+        return End.DIED_BETWEEN
     return End.DIED_OPENING if loss.opening else End.DIED
 
 
