@@ -27,6 +27,8 @@ _ANSWER_S = 3.5
 _BETWEEN_COLLISIONS = Backoff(0.0003, 0.002, jitter=True)
 #: Seconds after which who waits looks whether or not anything was written.
 _LOOK_AGAIN_S = 2.5
+#: Those connections of this process over which somebody waits just now.
+_waiting: set[SqlLink] = set()
 #: Seconds for which it is believed that namespace and queues have the numbers that they had. In a database that is put
 #: back to an older state, of which nobody says a word, they may have others.
 _NUMBERS_S = 5.0
@@ -61,8 +63,9 @@ class SqlLink:
         self._lock = threading.Lock()
         self._connection: Any = None
         self._is_seen_to = False
-        #: Set when the connection was cut under somebody who waits.
-        self._cut = threading.Event()
+        #: Set when the connection was cut under somebody who waits, or what he waits for may come soon.
+        self._wake = threading.Event()
+        self._is_cut = False
 
     # -- verbs
 
@@ -140,8 +143,8 @@ class SqlLink:
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return found
-            looks += 1
-            self._pause(min(left_s, self.dialect.polls.after(looks)))
+            woken = self._pause(min(left_s, self.dialect.polls.after(looks + 1)))
+            looks = 0 if woken else looks + 1
             before, written = written, self._written()
             if written is None or written != before or time.monotonic() > looked_at + _LOOK_AGAIN_S:
                 found, looked_at = look(), time.monotonic()
@@ -153,10 +156,28 @@ class SqlLink:
         """Return the error of what has waited over a connection that there is no more."""
         return unavailable(self.label, ConnectionError("the connection was closed"))
 
-    def _pause(self, seconds: float) -> None:
-        if self._cut.wait(seconds):
+    def hasten(self) -> None:
+        """Have who waits over another connection of this process look as often as who has just begun to wait.
+
+        What was submitted over this one may be answered at once, and by another process, which can wake nobody here.
+        """
+        for link in _waiting.copy():
+            if link.label == self.label:
+                link._wake.set()
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; returns whether that was ended."""
+        _waiting.add(self)
+        try:
+            woken = self._wake.wait(seconds)
+        finally:
+            _waiting.discard(self)
+        if woken:
+            self._wake.clear()
+        if self._is_cut:
             self.close()
             raise self.closed()
+        return woken
 
     def _written(self) -> object:
         def asked(connection: Any) -> object:
@@ -201,7 +222,7 @@ class SqlLink:
             self._drop()
         with self.dialect.in_use():
             connection = self._connected_anew()
-        self._cut.clear()
+        self._is_cut = False
         self._connection = connection
         self.connections += 1
         return connection
@@ -259,7 +280,8 @@ class SqlLink:
     def abort(self) -> None:
         """Cut the connection under a verb that another thread waits for."""
         connection = self._connection
-        self._cut.set()
+        self._is_cut = True
+        self._wake.set()
         if connection is not None:
             self.dialect.cut(connection)
         if self._lock.acquire(blocking=False):
@@ -275,7 +297,7 @@ class SqlLink:
     def forsake(self) -> None:
         """Let go of the connection in a forked copy of the process; it stays open for the process itself."""
         connection, self._connection, self._lock = self._connection, None, threading.Lock()
-        self._cut = threading.Event()
+        self._wake, self._is_cut = threading.Event(), False
         if connection is not None:
             self.dialect.let_go(connection)
 

@@ -32,6 +32,7 @@ class SqlSubmission:
         """Apply a flush; the same number may be sent any number of times."""
         put_blobs(self._line, flush.blobs)
         self._line.write(submit, session, number, flush)
+        self._line.hasten()
 
     def last_flush(self, session: str) -> int:
         """Return the number of the last flush that the server has applied, and keep the session alive."""
