@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.verbs.delivery import MOST_HELD, Aside
-from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.entry import Entry, range_in
 from nbtasks.broker.verbs.finish import PUSH_BYTES, Finish
 from nbtasks.core.address import Address
 
@@ -141,7 +141,7 @@ class PgDelivery:
             address = self._queues[queue]
             if not over:
                 place = (address, lane, id_of(number), batch, first, count, attempt, suspect, frame, doubt)
-                found.append(Entry(*place, _range(follows)))
+                found.append(Entry(*place, range_in(follows)))
             elif told:
                 self._on_copy(address, batch, frame)
         return found
@@ -202,13 +202,6 @@ class PgDelivery:
         stop = entry.first + entry.count if end is None else end
         args = (self._of_dead, self.consumer, number_of(entry.id), *place, first, count, stop, flat)
         return bool(self._line.one("give", *args))
-
-
-def _range(text: str | None) -> tuple[int, int] | None:
-    if not text:
-        return None
-    first, _, count = text.partition("+")
-    return int(first), int(count)
 
 
 def finish(line: PgLink, report: Finish) -> int:

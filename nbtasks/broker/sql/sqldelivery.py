@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.verbs.delivery import MOST_HELD, Aside
-from nbtasks.broker.verbs.entry import LOST, SETTLED, Entry
+from nbtasks.broker.verbs.entry import LOST, SETTLED, Entry, makes_sense, range_in
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
@@ -24,6 +24,7 @@ from .sqlentries import (
     id_of,
     number_of,
     queue_of,
+    tell,
 )
 from .sqlgiving import Gift, give
 from .sqllocks import SqlCallLocks
@@ -127,10 +128,12 @@ class SqlDelivery:
         """Return those of which something is to be run; of the others, whoever cares is told."""
         found = []
         for row, standing in taken:
+            if standing.over and not standing.told:
+                continue
             entry = self._entry(row, standing.suspect)
             if not standing.over:
                 found.append(entry)
-            elif standing.told:
+            else:
                 self._on_copy(entry.address, entry.batch, entry.frame)
         return found
 
@@ -140,7 +143,7 @@ class SqlDelivery:
         # Returned work (an even place) may have been run by somebody.
         suspect = suspect or bool(flag) or place % 2 == 0
         where = (self._queues[queue], LANES[place], id_of(number), batch, first, size, attempt)
-        return Entry(*where, suspect, frame, doubt, _range(follows))
+        return Entry(*where, suspect, frame, doubt, range_in(follows))
 
     # -- whether what was taken is to be run
 
@@ -172,7 +175,8 @@ class SqlDelivery:
 
     def in_hand(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""
-        return [self._entry(row, True) for row in self._line.read(held, self._numbers(), self.consumer)]
+        rows = self._line.read(held, self._numbers(), self.consumer)
+        return [self._entry(row, True) for row in rows if _makes_sense(row)]
 
     def forget(self) -> None:
         """Nothing is kept of a consumer but the entries that it holds."""
@@ -199,13 +203,13 @@ class SqlDelivery:
 
 #: A row of an entry, and how it stands.
 Taken = tuple["Row", CallsStanding]
+#: How one stands that says what cannot be: it ends, and nothing of it is read.
+_SENSELESS = CallsStanding(over=True, suspect=False, told=False)
 
 
-def _range(text: str | None) -> tuple[int, int] | None:
-    if not text:
-        return None
-    first, _, count = text.partition("+")
-    return int(first), int(count)
+def _makes_sense(row: Row) -> bool:
+    _, _, place, _, first, size, attempt, _, _, frame = row
+    return 0 <= place < len(LANES) and makes_sense(first, size, attempt, frame)
 
 
 def prepare(tx: Transaction, addresses: Sequence[Address], now_ms: int | None) -> dict[Address, int]:
@@ -232,8 +236,8 @@ def prepare(tx: Transaction, addresses: Sequence[Address], now_ms: int | None) -
 
 def first_place(tx: Transaction, queues: Sequence[int]) -> list[int]:
     """Return the place of the lane that is first in the order of service of those in which something waits."""
-    least = "SELECT min(place) FROM @entries WHERE queue = ? AND standing = ?"
-    places = [rows[0][0] for rows in tx.each(*((least, queue, WAITS) for queue in queues))]
+    least = "SELECT min(place) FROM @entries WHERE queue = ? AND standing = ? AND place >= 0 AND place < ?"
+    places = [rows[0][0] for rows in tx.each(*((least, queue, WAITS, len(LANES)) for queue in queues))]
     return sorted(place for place in places if place is not None)[:1]
 
 
@@ -275,7 +279,12 @@ def _taken(
     )
     for row in rows:
         looked_at.note(row[3], None if row[-1] is None else divmod(row[-1], 2))
-    found = [(row[:-1], looked_at.of(row[3], row[4], row[5])) for row in rows]
+    found = [
+        (row[:-1], looked_at.of(row[3], row[4], row[5]) if _makes_sense(row[:-1]) else _SENSELESS)
+        for row in rows
+    ]
+    if any(standing is _SENSELESS for _, standing in found):
+        tell(tx, "odd", b"an entry")
     mine = [row[0] for row, standing in found if not standing.over]
     tx.run_in("UPDATE @entries SET standing = ?, holder = ? WHERE id IN (*)", (HELD, consumer), mine)
     drop_entries(tx, [row[0] for row, standing in found if standing.over])

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _TABLE = re.compile(r"(?<!@)@([a-z_]+)")
 
 
+#: Stands for the column's name in what a type is here.
+COLUMN = "{column}"
+
+
 class Statements(Protocol):
     """What a dialect itself says in a transaction."""
 
@@ -79,7 +83,7 @@ class Dialect(Protocol):
         block_s: seconds for which somebody may be waited for.
         polls: between two looks of who waits.
         in_order: numbers of rows come in the order in which they are committed.
-        types: word in our schema -> what it is here.
+        types: word in our schema -> what it is here, with :data:`COLUMN` for the column's name.
     """
 
     label: str

@@ -25,7 +25,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.servergauges import ServerGauges
 
-from .sqldialect import Statements, with_tables
+from .sqldialect import COLUMN, Statements, with_tables
 from .sqliteforks import gate
 from .sqlitetalk import SqliteTalk
 
@@ -52,6 +52,13 @@ _NUMBERING = (
 )
 _NO_ACCESS = "whoever submits and whoever works must be able to read and write it"
 _NAME_ONE = "name another place: sqlite:////path/to/file.db"
+
+
+def _checked(affinity: str, kind: str) -> str:
+    """Return a type that takes nothing else: by itself, any column here takes any value."""
+    return f"{affinity} CHECK (typeof({COLUMN}) IN ('{kind}', 'null'))"
+
+
 _WORDS = {
     _BUSY: ("locked", "busy"),
     _PROTOCOL: ("locking protocol",),
@@ -87,10 +94,10 @@ class SqliteDialect:
     in_order = True
     types = {  # noqa: RUF012  # nobody changes it
         "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
-        "number": "INTEGER",
-        "name": "TEXT",
-        "text": "TEXT",
-        "bytes": "BLOB",
+        "number": _checked("INTEGER", "integer"),
+        "name": _checked("TEXT", "text"),
+        "text": _checked("TEXT", "text"),
+        "bytes": _checked("BLOB", "blob"),
         "table": "",
     }
 

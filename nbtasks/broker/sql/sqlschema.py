@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import BrokerUnsuitable
 
+from .sqldialect import COLUMN
+
 if TYPE_CHECKING:
     from .sqldialect import Dialect
 
 #: The number of the schema from which on an older nbtasks can still use it: a migration that takes something away from
 #: those raises it to its own number.
 _USABLE_SINCE = 1
-_WORD = re.compile(r"\{([a-z]+)\}")
+#: A column and the word that stands for its type; or such a word alone.
+_WORD = re.compile(r"(?:(\w+) )?\{([a-z]+)\}")
 _META = (
     "CREATE TABLE IF NOT EXISTS @meta (version {number} NOT NULL, usable_since {number} NOT NULL, life {name}) "
     "{table}"
@@ -101,4 +104,10 @@ def _statements(script: str) -> list[str]:
 
 def _made(dialect: Dialect, statement: str) -> str:
     """Return a statement with the words that stand for types as they are here."""
-    return dialect.text(_WORD.sub(lambda word: dialect.types[word[1]], statement))
+    return dialect.text(_WORD.sub(lambda found: _typed(dialect, found[1], found[2]), statement))
+
+
+def _typed(dialect: Dialect, column: str | None, word: str) -> str:
+    """Return a column and its type; the type alone where no column stands before it."""
+    found = dialect.types[word].replace(COLUMN, column or "")
+    return found if column is None else f"{column} {found}"

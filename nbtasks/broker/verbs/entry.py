@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nbtasks.core.address import Address
@@ -10,6 +11,9 @@ from nbtasks.core.address import Address
 LOST, SETTLED = "2", "3"
 #: Bytes of an entry's id, at most: children write it into memory that they share.
 ID_BYTES = 41
+#: The most calls of a batch and tries of a call, as shared memory counts them; and bytes of a frame for each call.
+_MOST, _LEAST_BYTES = 2**31 - 1, 4
+_RANGE = re.compile(r"([0-9]{1,10})\+([0-9]{1,10})")
 
 
 # One for each call, and to make one that is frozen takes four times as long.
@@ -42,3 +46,22 @@ class Entry:
     def key_id(self) -> str:
         """Id of the key that the call was signed with; who asked with it is answered with it."""
         return self.address.key_id
+
+
+def makes_sense(first: int, count: int, attempt: int, frame: bytes) -> bool:
+    """Whether an entry can say this of itself: no more calls than its chunk has room for, and a number of tries."""
+    return (
+        first >= 0
+        and 0 < count * _LEAST_BYTES <= len(frame)
+        and first + count <= _MOST
+        and 0 <= attempt <= _MOST
+    )
+
+
+def range_in(text: str | None) -> tuple[int, int] | None:
+    """Return first and count of what is written as ``first+count``; None where that says nothing of the kind."""
+    found = _RANGE.fullmatch(text or "")
+    if found is None:
+        return None
+    first, count = int(found[1]), int(found[2])
+    return (first, count) if count and first + count <= _MOST else None

@@ -395,9 +395,10 @@ def _missing(batch: Ledger, sent: list[tuple[int, int]], found: list[tuple[int, 
     for first, count in sent:
         wanted[first : first + count] = states[first : first + count].translate(_OPEN)
     for first, count in found:
-        end = min(first + count, batch.n)
-        if first < end:
-            wanted[first:end] = bytes(end - first)
+        # Anybody may have written where it is.
+        begin, end = max(first, 0), min(first + count, batch.n)
+        if begin < end:
+            wanted[begin:end] = bytes(end - begin)
     return {index for index, flag in enumerate(wanted) if flag} if any(wanted) else set()
 
 
