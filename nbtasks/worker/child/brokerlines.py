@@ -18,13 +18,15 @@ from nbtasks.core.errors import OperationalError
 from nbtasks.core.lock import Lock
 from nbtasks.local.connection import Connection
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
-from nbtasks.worker.log import log_trouble
+from nbtasks.worker.log import LOGGER, log_trouble
 from nbtasks.worker.slots import Slot
 
 T = TypeVar("T")
 
 _BETWEEN_TRIES = Backoff(0.05, 1.0, jitter=True)
 _CLOCK_POLL_S = 0.01
+#: By how many seconds its worker's lease grows meanwhile before a process says that it alone has no connection.
+_RENEWED_S = 5.0
 
 
 class Answering:
@@ -126,7 +128,7 @@ class BrokerLines:
 
     def retrying(self, action: Callable[[], T]) -> T:
         """Do something with the broker, again and again until it answers."""
-        tries = 0
+        tries, lease = 0, float("inf")
         while True:
             try:
                 return action()
@@ -134,6 +136,12 @@ class BrokerLines:
                 if self._interrupts.stopping:
                     raise Stopping from error
                 tries += 1
+                if tries == 1:
+                    lease = self._slot.lease()[0]
+                elif self._slot.lease()[0] > lease + _RENEWED_S:
+                    # Whoever renews the lease reaches the broker, and says nothing.
+                    lease = float("inf")
+                    LOGGER.warning("this process does not reach the broker, and its worker does: %s", error)
                 delay = _BETWEEN_TRIES.after(tries)
                 log_trouble(f"trying again in {delay:.1f} s", error)
                 time.sleep(delay)
