@@ -177,6 +177,12 @@ def test_what_answers_and_is_no_beanstalkd_is_said_to_be_none(start_server, new_
         app.task(abs).delay(-1)
 
 
+def test_what_greets_as_no_beanstalkd_does_is_said_to_be_none(mariadb_server, new_app):
+    app = new_app(f"beanstalk://127.0.0.1:{mariadb_server.port}")
+    with pytest.raises(BrokerUnavailable, match=r"beanstalk://.* \(what answers there is no beanstalkd\)"):
+        app.task(abs).delay(-1)
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [

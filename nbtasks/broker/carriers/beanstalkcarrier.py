@@ -145,7 +145,7 @@ class BeanstalkCarrier:
             if not isinstance(error, _AwayStill):
                 self._away_until = time.monotonic() + _REST_S
             reason, step = explain(error, self._url.shown)
-            if isinstance(error, greenstalk.UnknownResponseError):
+            if isinstance(error, (greenstalk.UnknownResponseError, AssertionError)):
                 reason = "what answers there is no beanstalkd"
             raise CarrierAway(
                 f"the carrier at {self._url.shown} cannot be reached ({reason}); {step}"
