@@ -106,19 +106,22 @@ class Site:
     chance: Any
     slowest_s: float = field(default=0.0)
 
-    def run_through(self, row: str, harm: Callable[[], None], *, n: int = N) -> None:
-        """Submit a load with an entry for each call, do harm, and submit others one by one as long as that lasts.
+    def run_through(self, row: str, harm: Callable[[], None], *, seconds: float = 0.0) -> None:
+        """Submit a load with an entry for each call, do harm, and submit others ahead of it as long as that lasts.
 
         Those who wait for these have nothing to do, and hear of each from the carrier.
+
+        Args:
+            seconds: for which each of these runs.
         """
-        load = self.matrix.submit(self.app, n, long_s=LONG_S, chunk=1)
+        load = self.matrix.submit(self.app, N, long_s=LONG_S, chunk=1)
         load.wait_for(0.1)
         with ThreadPoolExecutor(1) as pool:
             harming = pool.submit(harm)
             while not harming.done():
-                self._go_on()
+                self._go_on(seconds)
             harming.result()
-        self._go_on()
+        self._go_on(seconds)
         load.wait()
         self._await_none_left()
         self.matrix.close(self.app, row, server=self.name, recovery_s=self.slowest_s, promised_s=RESUME_S)
@@ -127,9 +130,10 @@ class Site:
         """Write a fault down that touches no call."""
         self.faults.note(kind, ())
 
-    def _go_on(self) -> None:
+    def _go_on(self, seconds: float) -> None:
         began = time.monotonic()
-        self.matrix.submit(self.app, self.chance.randrange(1, 4), chunk=1).wait()
+        n = self.chance.randrange(1, 4)
+        self.matrix.submit(self.app, n, long_s=(seconds,) * n * 4, chunk=1, priority=9).wait()
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         time.sleep(self.chance.uniform(0.0, 0.2))
 
@@ -297,7 +301,7 @@ def test_children_are_killed_while_it_is_away(here):
             with here.faults.again_and_again(strike, here.chance, 0.4, 0.8):
                 time.sleep(3.0)
 
-    here.run_through("kill -9 of the carrier, and of children before and after it is back", harm)
+    here.run_through("kill -9 of the carrier, and of children before and after it is back", harm, seconds=0.3)
 
 
 def test_carrier_and_ledger_are_killed_at_once(here):
