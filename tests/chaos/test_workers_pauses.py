@@ -42,7 +42,7 @@ def pause(n, pauses, idle_app, machine, matrix, faults, eventually):
     """One of two workers is stopped for longer than its lease, then goes on, again and again."""
     sleeper = machine(idle_app)
     matrix.warm_up(idle_app)
-    load = matrix.submit(idle_app, n, chunk=20, long_s=[0.2] * 20, within=n / 5)
+    load = matrix.submit(idle_app, n, chunk=20, long_s=[0.2] * (n // 30), within=n / 5)
     started = False
     for number in range(pauses):
         load.wait_for((number + 0.3) / (pauses + 1))
