@@ -13,7 +13,7 @@ from psycopg import sql
 
 from nbtasks.broker.verbs.flush import Flush
 from nbtasks.core.address import Address
-from nbtasks.exceptions import BrokerUnavailable, ConfigError
+from nbtasks.exceptions import BrokerUnavailable, ConfigError, OperationalError
 from tests.postgres.test_schema import role
 from tests.servers.postgresql import PostgreSQL
 
@@ -261,3 +261,15 @@ def test_calls_go_on_where_the_queues_were_emptied(postgres_url, new_app, eventu
 def _slow(n):
     time.sleep(0.02)
     return n
+
+
+def test_numbers_that_are_too_large_for_sums_stop_no_queue(postgres_url, new_line):
+    """Whoever may say verbs needs no key for that."""
+    submission = new_line(postgres_url).submission()
+    flush = Flush()
+    flush.batch("ab", 1, ADDRESS, "fn", b"function", b"label", 60_000)
+    flush.chunk("ab", ADDRESS, "m", 0, 1, 2**63 - 1, b"the chunk")
+    with pytest.raises(OperationalError, match="entries_in_bounds"):
+        submission.submit("5e", 1, flush)
+    submission.submit("5e", 1, flush_of("cd"))
+    assert [entry.batch for entry in new_line(postgres_url).delivery([ADDRESS], "w/0").take(10)] == ["cd"]
