@@ -273,3 +273,12 @@ def test_numbers_that_are_too_large_for_sums_stop_no_queue(postgres_url, new_lin
         submission.submit("5e", 1, flush)
     submission.submit("5e", 1, flush_of("cd"))
     assert [entry.batch for entry in new_line(postgres_url).delivery([ADDRESS], "w/0").take(10)] == ["cd"]
+
+
+@pytest.mark.parametrize("follows", ["x", "1+", "9" * 5000 + "+1"])
+def test_what_makes_no_sense_in_an_entry_costs_no_worker(postgres_url, new_line, follows):
+    new_line(postgres_url).submission().submit("5e", 1, flush_of("ab"))
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("UPDATE nbtasks.entries SET follows = %s", (follows,))
+    (entry,) = new_line(postgres_url).delivery([ADDRESS], "w/0").take(10)
+    assert (entry.batch, entry.before) == ("ab", None)
