@@ -59,8 +59,8 @@ class Inventory(abc.ABC):
     def memory(self) -> int:
         """Return the bytes that the data take.
 
-        What has happened is not counted: it is kept on purpose, in a stream that is bounded. Nor are orders to workers
-        in an SQL database, where ten thousand of them take megabytes.
+        What has happened is not counted, nor are orders to workers, of which ten thousand take megabytes: both are kept
+        on purpose, in streams that are bounded.
         """
 
     @abc.abstractmethod
@@ -139,7 +139,7 @@ class RedisInventory(Inventory):
     def memory(self) -> int:
         """Return the bytes that the data take, without buffers of connections and of the file.
 
-        What has happened is kept on purpose, in a stream that is bounded.
+        What has happened, and orders, are kept on purpose, in streams that are bounded.
         """
         info = self.client.info("memory")
         buffers = sum(
@@ -151,8 +151,8 @@ class RedisInventory(Inventory):
                 "mem_cluster_links",
             )
         )
-        events = self.client.memory_usage(f"{self.root}ev", samples=0) or 0
-        return int(info["used_memory"]) - buffers - events
+        kept = (self.client.memory_usage(self.root + name, samples=0) or 0 for name in ("ev", "ctl"))
+        return int(info["used_memory"]) - buffers - sum(kept)
 
     def close(self) -> None:
         """Close the connection."""
