@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -175,6 +176,38 @@ def test_a_full_disk_is_told_and_what_was_there_goes_on(sqlite_url, new_line):
     assert delivery.finish(report) == 1
     line.close()
     submit(line, "aa" * 10, 1, 2, b"x" * 1_000_000)
+
+
+def test_whoever_has_a_file_open_that_is_deleted_finds_the_new_one(sqlite_url, new_line, eventually):
+    one, other = new_line(sqlite_url), new_line(sqlite_url)
+    submit(one, calls=1)
+    (before,) = one.delivery([ADDRESS], "w/0").take(1)
+    other.check()
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    for beside in path.parent.glob(f"{path.name}*"):
+        beside.unlink()
+    with pytest.raises(BrokerUnavailable):
+        # It was written where nobody looks any more, so nobody can say that it is done.
+        one.housekeeping().note_audit("lost")
+    one.housekeeping().note_audit("seen")
+    eventually(lambda: other.housekeeping().audited_life() == "seen", "the other one looks there, too")
+    submit(one, calls=1)
+    (after,) = other.delivery([ADDRESS], "w/1").take(1)
+    assert int(after.id.partition(b"-")[0]) > int(before.id.partition(b"-")[0]), "no number means two entries"
+
+
+def test_a_folder_that_is_gone_may_come_back(sqlite_url, new_line, tmp_path):
+    line = new_line(sqlite_url)
+    line.check()
+    away = tmp_path.with_name(f"{tmp_path.name}-away")
+    tmp_path.rename(away)
+    with pytest.raises(BrokerUnavailable):
+        line.housekeeping().note_audit("mine")
+    with pytest.raises(BrokerUnavailable, match="no folder"):
+        line.housekeeping().note_audit("mine")
+    away.rename(tmp_path)
+    line.housekeeping().note_audit("mine")
+    assert line.housekeeping().audited_life() == "mine"
 
 
 def test_a_power_failure_may_forget_who_had_taken_a_call_and_no_result(sqlite_url, new_line):

@@ -173,6 +173,8 @@ class SqliteDialect:
 
     def _see_to_file(self) -> None:
         path = Path(self._url.path)
+        # What was there may come back: its disk, its folder, the rights to it.
+        kind = BrokerUnavailable if self._was_there else ConfigError
         try:
             # Only one that nobody has: to close a file takes from this process all locks that it has on it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -182,10 +184,8 @@ class SqliteDialect:
                     f"the broker's file {path} is no file, but a folder or a device: {_NAME_ONE}"
                 ) from None
             if not os.access(path, os.R_OK | os.W_OK):
-                raise ConfigError(f"the broker's file {path} cannot be used: {_why_not(path)}") from None
+                raise kind(f"the broker's file {path} cannot be used: {_why_not(path)}") from None
         except FileNotFoundError:
-            # Its disk may come back.
-            kind = BrokerUnavailable if self._was_there else ConfigError
             why = (
                 f"no file {path.name} can be made in {path.parent} for the broker:"
                 if path.parent.is_dir()
@@ -193,9 +193,7 @@ class SqliteDialect:
             )
             raise kind(f"{why} {_NAME_ONE}") from None
         except OSError as error:
-            raise ConfigError(
-                f"the broker's file {path} cannot be used: {error.strerror}; {_NO_ACCESS}"
-            ) from error
+            raise kind(f"the broker's file {path} cannot be used: {error.strerror}; {_NO_ACCESS}") from error
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         run = connection.execute
