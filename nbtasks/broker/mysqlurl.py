@@ -80,7 +80,7 @@ def parse_mysql(url: str, what: str = "broker") -> MysqlUrl:
     refuse_control(url, what, FORMS)
     if NEXT_URL.search(url):
         raise ConfigError(
-            f"{what}: there are several URLs in this text, and calls of one App are in one database: name that; write "
+            f"{what}: these are several URLs, and calls of one App are in one database: name that; write "
             f"{FORMS}"
         )
     rest = url.partition(":")[2]

@@ -130,7 +130,7 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
     refuse_control(url, what, FORMS)
     if NEXT_URL.search(url):
         raise ConfigError(
-            f"{what}: there are several URLs in this text, and calls of one App are in one database: name that; the "
+            f"{what}: these are several URLs, and calls of one App are in one database: name that; the "
             f"hosts of a primary and its standbys stand in one URL; write {FORMS}"
         )
     scheme, colon, rest = url.partition("://")

@@ -128,7 +128,7 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
     except ConfigError as error:
         raise ConfigError(f"{what}: {error}") from None
     if NEXT_URL.search(url):
-        raise ConfigError(f"{what}: there are several URLs in this text, and {_ONE}; write {FORMS}")
+        raise ConfigError(f"{what}: these are several URLs, and {_ONE}; write {FORMS}")
     begin = _SCHEME.match(url)
     scheme, rest = (begin[1].lower(), url[begin.end() - 1 :]) if begin else ("", url)
     scheme = _ALIASES.get(scheme, scheme)

@@ -165,7 +165,7 @@ def test_an_app_whose_carrier_never_got_a_backend_says_so_where_it_is_used_and_c
     assert not caplog.records
 
 
-@pytest.mark.parametrize("backend", [b"redis://localhost", ["redis://localhost"], 5])
+@pytest.mark.parametrize("backend", [b"redis://localhost", 5])
 def test_beside_a_carrier_nobody_is_told_to_leave_the_backend_out(home, backend):
     with pytest.raises(ConfigError, match=r"^backend: .* is a text.*; name one of Redis.*backend='redis://"):
         App(broker="amqp://localhost", backend=backend)

@@ -63,7 +63,7 @@ def test_schema_and_pooler_are_ours():
         ("postgresql://u:secret@h/db ", "ends with a space"),
         ("postgresql://u:secret%ZZ@h/db", "two digits.*%25"),
         ("postgresql://u:secret%00@h/db", "two digits"),
-        ("postgresql://u:secret@h/db;postgresql://u:secret@h2/db", "several URLs in this text.*standbys"),
+        ("postgresql://u:secret@h/db;postgresql://u:secret@h2/db", "these are several URLs.*standbys"),
         (["postgresql://u:secret@h/db", "postgresql://u:secret@h2/db"], "several|a text, not list"),
         ("postgresql://u:secret@h/db?sslmode=requir", "sslmode needs one of disable, .*verify-full"),
         (

@@ -100,7 +100,7 @@ def parse_carrier(url: str, what: str = "broker") -> CarrierUrl:
         raise ConfigError(f"{what}: this is no URL of what brings calls to workers")
     if NEXT_URL.search(url):
         raise ConfigError(
-            f"{what}: there are several URLs in this text: name one, or an address that always leads to one that is "
+            f"{what}: these are several URLs: name one, or an address that always leads to one that is "
             "there, such as a balancer's"
         )
     return kind.parse(url, what)
