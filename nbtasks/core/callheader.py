@@ -19,6 +19,8 @@ from .wirejson import as_json
 
 #: Bytes that the arguments of a call may take; and that a result may, where nobody has said anything else.
 ARGUMENT_LIMIT_BYTES = 512 * 2**20
+#: A function goes to the broker in one piece, and no Redis takes more than 512 MiB in one, by default.
+FUNCTION_LIMIT_BYTES = 500 * 2**20
 RESULT_LIMIT_BYTES = 512 * 2**20
 
 

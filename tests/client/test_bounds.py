@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from nbtasks import App, ConfigError, TaskRevokedError, TimeoutError
+from nbtasks import App, ConfigError, PayloadTooLarge, TaskRevokedError, TimeoutError
+from nbtasks.core import callheader
 
 HUGE = 10**400
 NONSENSE = [math.inf, -math.inf, math.nan, 1e18, 1e308, HUGE, True, "soon", [5], timedelta.max]
@@ -125,3 +127,18 @@ def test_a_timestamp_without_a_zone_is_of_here(shared_app, monkeypatch, zone):
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_for_what_a_function_captures(shared_app, monkeypatch):
+    monkeypatch.setattr(callheader, "FUNCTION_LIMIT_BYTES", 100_000)
+    captured = os.urandom(200_000)
+
+    @shared_app.task
+    def large(place):
+        return captured[place]
+
+    with pytest.raises(
+        PayloadTooLarge, match=r"large takes 2..,... bytes .* limit of 100,000 .* as arguments"
+    ):
+        large.delay(1)
+    assert shared_app.task(abs).delay(-1).get(timeout=60) == 1

@@ -71,6 +71,18 @@ def test_more_goes_than_one_packet_takes(line):
     assert line.read(sizes) == [(700_000,)] * rows + [(3_000_000,)]
 
 
+def test_what_no_packet_takes_is_refused_and_keeps_nobody(line):
+    def change(size):
+        return lambda tx: tx.run(ADDED, tx.ns, "large", bytes(size))
+
+    # Each of these bytes takes two in a statement.
+    with pytest.raises(OperationalError, match=r"17,000,... bytes in one .*max_allowed_packet = 33554432"):
+        line.write(change(8_500_000))
+    line.write(change(8_300_000))
+    assert line.read(count) == 1
+    assert line.connections == 1
+
+
 def test_several_answers_come_at_once_each_with_its_question(line):
     line.write(lambda tx: tx.run(ADDED, tx.ns, "one", b"frame"))
     frame = "SELECT frame FROM @task_limits WHERE ns = ? AND task = ?"

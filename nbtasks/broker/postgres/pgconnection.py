@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -73,7 +74,10 @@ class PgConnection(psycopg.Connection[Any]):
         try:
             asked = next(gen)
             while True:
-                ready = _ready(self.pgconn.socket, asked, deadline - time.monotonic())
+                ready = self._awaited(asked, deadline)
+                if timeout is None:
+                    # While bytes go to the server or come from there, it is there.
+                    deadline = time.monotonic() + limit_s
                 if not ready:
                     # Whoever has it drops it; a pipeline would wait as long again for the same answer when it ends.
                     self.limit_s = 0.0
@@ -83,6 +87,28 @@ class PgConnection(psycopg.Connection[Any]):
             return end.value
         finally:
             _close(gen)
+
+    def _awaited(self, asked: int, deadline: float) -> int:
+        """Return for which of what was asked the socket is ready; 0 where it is for nothing in time."""
+        while True:
+            # In a pipeline, psycopg waits for the answer to what it has not sent yet, where that is much.
+            unsent = asked == _READ and self.pgconn.flush() == 1
+            ready = _ready(
+                self.pgconn.socket, asked | _WRITE if unsent else asked, deadline - time.monotonic()
+            )
+            if not unsent or ready != _WRITE:
+                return ready & asked
+            deadline = max(deadline, time.monotonic() + self.limit_s)
+
+    @contextlib.contextmanager
+    def allowing(self, seconds: float) -> Iterator[None]:
+        """Wait for answers for so many seconds more."""
+        self.limit_s += seconds
+        try:
+            yield
+        finally:
+            # One of which an answer did not come in time waits for no other one.
+            self.limit_s = max(0.0, self.limit_s - seconds)
 
     def wait_to_be_told(self, within_s: float) -> bool:
         """Wait until somebody wakes this connection; False where nobody does in time."""

@@ -38,6 +38,8 @@ _NOTICE_S = 0.5
 _POLLS = Backoff(0.005, 0.25)
 #: Times that a verb is said again which stood in another one's way.
 _MOST_COLLISIONS = 5
+#: So many bytes in one verb, as a function that captures much, and how many seconds more each time so many may take.
+_MUCH, _FOR_MUCH_S = 4 * 2**20, 1.0
 
 #: Label -> when this process last got no answer there, or no connection in time (monotonic). Its other connections may
 #: be as dead and not show it: a network that forgets them tells neither end.
@@ -106,10 +108,16 @@ class PgLink:
         """
         return self._talk(verbs, on_first)
 
-    def lasting(self, verb: str, *args: Any) -> Any:
-        """Say a verb that answers with one value and waits for no disk, and wait for the disk; return the value."""
+    def lasting(self, verb: str, *args: Any, size: int = 0) -> Any:
+        """Say a verb that answers with one value and waits for no disk, and wait for the disk; return the value.
+
+        Args:
+            size: bytes that it brings, about: the server may need longer for many.
+        """
         verbs = [(verb, args), ("on_disk", ())]
-        return patiently(self.patience_s, lambda: self._talk(verbs))[0][0][0]
+        return patiently(self.patience_s, lambda: self._talk(verbs, more_s=size // _MUCH * _FOR_MUCH_S))[0][
+            0
+        ][0]
 
     def life(self) -> str:
         """Return what names the server's life, between whose runs it has forgotten nothing that it had confirmed."""
@@ -119,6 +127,7 @@ class PgLink:
         self,
         verbs: Sequence[tuple[str, Sequence[Any]]],
         on_first: Callable[[Any], None] | None = None,
+        more_s: float = 0.0,
     ) -> list[list[tuple[Any, ...]]]:
         def talk(connection: PgConnection) -> list[list[tuple[Any, ...]]]:
             if len(verbs) == 1:
@@ -138,7 +147,11 @@ class PgLink:
                         on_first(found[0])
             return found
 
-        return self.guarded(talk)
+        def talk_longer(connection: PgConnection) -> list[list[tuple[Any, ...]]]:
+            with connection.allowing(more_s):
+                return talk(connection)
+
+        return self.guarded(talk_longer if more_s else talk)
 
     def _say(self, connection: PgConnection, verb: str, args: Sequence[Any]) -> psycopg.Cursor[Any]:
         key = verb, len(args)

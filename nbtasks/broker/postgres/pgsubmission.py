@@ -31,7 +31,7 @@ class PgSubmission:
         """Apply a flush; the same number may be sent any number of times."""
         put_blobs(self._line, flush.blobs)
         args = of_flush(flush).all_args(MOST_ENTRIES, look=number % _LOOK_EVERY == 1)
-        reply = self._line.lasting("submit", session, number, *args)
+        reply = self._line.lasting("submit", session, number, *args, size=flush.size)
         if reply not in {"OK", "DUP"}:
             raise _refusal(reply)
 

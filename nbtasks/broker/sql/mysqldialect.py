@@ -108,6 +108,7 @@ class MysqlDialect:
         self.label = url.shown
         self._url = url
         self._was_let_in = False
+        self._most_at_once = _LEAST_PACKET
 
     # -- the connection
 
@@ -139,7 +140,8 @@ class MysqlDialect:
             self._see_to_version(str(connection.get_server_info()))
             with connection.cursor() as cursor:
                 cursor.execute("SELECT @@max_allowed_packet")
-                self._see_to_packets(int(cursor.fetchone()[0]))
+                self._most_at_once = int(cursor.fetchone()[0])
+                self._see_to_packets(self._most_at_once)
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 cursor.execute(
                     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
@@ -222,7 +224,7 @@ class MysqlDialect:
 
     def begin(self, connection: Any, *, writes: bool, lazily: bool) -> MysqlTalk:
         """It begins with its first statement."""
-        return MysqlTalk(connection, locks=writes)
+        return MysqlTalk(connection, locks=writes, most=self._most_at_once)
 
     def in_use(self) -> AbstractContextManager[None]:
         """A fork does no harm that :meth:`let_go` does not undo."""

@@ -13,23 +13,42 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from nbtasks.core.errors import OperationalError
+
 #: The server's time as it is now, not as when the statement or the transaction began.
 _TIME = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
 #: Characters that go at once, but for a single row that is larger: far less than any max_allowed_packet.
 _MOST = 1_000_000
+#: Bytes by which max_allowed_packet is to be raised.
+_STEP = 16 * 2**20
 #: What stands before, in and behind the values of a statement that adds rows.
 _ADDING = re.compile(r"(INSERT .*? VALUES )(\([^()]*\))(.*)", re.DOTALL)
 
 
 class MysqlTalk:
-    """One transaction. It begins with the first change, or lock; one that only reads needs none."""
+    """One transaction. It begins with the first change, or lock; one that only reads needs none.
 
-    __slots__ = ("_began", "_connection", "_cursor", "_later", "_length", "_locks", "_time", "_wants_time")
+    Args:
+        most: bytes that the server takes at once.
+    """
 
-    def __init__(self, connection: Any, *, locks: bool) -> None:
+    __slots__ = (
+        "_began",
+        "_connection",
+        "_cursor",
+        "_later",
+        "_length",
+        "_locks",
+        "_most",
+        "_time",
+        "_wants_time",
+    )
+
+    def __init__(self, connection: Any, *, locks: bool, most: int) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._locks = locks
+        self._most = most
         self._began = False
         #: Changes that were not said yet, and how long they are.
         self._later: list[str] = []
@@ -119,11 +138,25 @@ class MysqlTalk:
         return self._send([*before, *texts])[len(before) :]
 
     def _send(self, texts: list[str]) -> list[list[tuple[Any, ...]]]:
-        self._cursor.execute("; ".join(texts))
+        text = "; ".join(texts)
+        if len(text) > _MOST:
+            self._refuse_too_long(text)
+        self._cursor.execute(text)
         found = [self._rows()]
         while self._cursor.nextset():
             found.append(self._rows())
         return found
+
+    def _refuse_too_long(self, text: str) -> None:
+        """Refuse what the server would hang up on, for nobody can tell that from a line that was cut."""
+        # The driver adds a byte, and the server wants less than it says.
+        size = len(text.encode(errors="surrogateescape")) + 2
+        if size > self._most:
+            raise OperationalError(
+                f"this takes {size:,} bytes in one statement, and the broker takes {self._most:,} at most "
+                f"(max_allowed_packet): send less at once, or SET GLOBAL max_allowed_packet = {_rounded(size)} and "
+                "write it into the server's configuration"
+            )
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return list(self._cursor.fetchall()) if self._cursor.description else []
@@ -134,6 +167,11 @@ class MysqlTalk:
     def _close(self) -> None:
         with contextlib.suppress(Exception):
             self._cursor.close()
+
+
+def _rounded(size: int) -> int:
+    """Return the next multiple of 16 MiB."""
+    return -(-size // _STEP) * _STEP
 
 
 def _in_parts(values: list[str]) -> Iterator[list[str]]:

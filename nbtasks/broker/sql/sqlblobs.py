@@ -57,11 +57,16 @@ def put_blob(tx: Transaction, key: str, data: memoryview) -> None:
     expires = tx.now_ms() + BLOB_GRACE_MS if there is None or there[1] is not None else None
     row = {"ns": tx.ns, "name": key, "size": len(data), "expires": expires}
     tx.put("@blobs", ("ns", "name"), row, ("size", "expires"))
-    tx.run("DELETE FROM @blob_parts WHERE ns = ? AND name = ?", tx.ns, key)
+    put_parts(tx, key, data)
+
+
+def put_parts(tx: Transaction, name: str, data: memoryview) -> None:
+    """Put something in parts, in the place of what is there under its name."""
+    tx.run("DELETE FROM @blob_parts WHERE ns = ? AND name = ?", tx.ns, name)
     for part, start in enumerate(range(0, len(data), _PART)):
         tx.run(
             "INSERT INTO @blob_parts (ns, name, part, data) VALUES (?, ?, ?, ?)",
-            *(tx.ns, key, part, bytes(data[start : start + _PART])),
+            *(tx.ns, name, part, bytes(data[start : start + _PART])),
         )
 
 

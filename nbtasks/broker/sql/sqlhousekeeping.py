@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.verbs.periodicstore import SAID_MS
 from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
+from .sqlfunctions import drop_functions
 from .sqlworkflowends import clear_workflows, close_batches, untie
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _drop_functions(tx: Transaction) -> None:
         statement = "SELECT 1 FROM @batches WHERE ns = ? AND digest = ? LIMIT 1"
         needed = "SELECT 1 FROM @periodic_tasks WHERE ns = ? AND digest = ? LIMIT 1"
         if tx.value(statement, tx.ns, digest) is None and tx.value(needed, tx.ns, digest) is None:
-            tx.run("DELETE FROM @functions WHERE ns = ? AND digest = ?", tx.ns, digest)
+            drop_functions(tx, [digest])
 
 
 def _trim_news(tx: Transaction) -> None:

@@ -19,6 +19,7 @@ from nbtasks.broker.verbs.periodicstore import (
 )
 
 from .sqlentries import tell
+from .sqlfunctions import put_functions
 from .sqlhousekeeping import elect
 from .sqlperiodicfire import fire, runs_in, state_of_run
 
@@ -143,8 +144,7 @@ def put(tx: Transaction, key_id: str, name: str, row: dict[str, Any], function_f
     """
     digest = row["digest"]
     if function_frame:
-        code = {"ns": tx.ns, "digest": digest, "frame": function_frame}
-        tx.put("@functions", ("ns", "digest"), code, ("frame",))
+        put_functions(tx, [(digest, function_frame)])
     # Locked: it does not go between this look and the periodic task that needs it.
     there = "SELECT digest FROM @functions WHERE ns = ? AND digest = ? FOR UPDATE"
     if tx.value(there, tx.ns, digest) is None:

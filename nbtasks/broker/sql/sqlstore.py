@@ -9,6 +9,7 @@ from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.store import BatchRecord, final_states
 
 from .sqlentries import results_of
+from .sqlfunctions import function_record
 from .sqlhousekeeping import forget_batches
 from .sqlreport import send_report
 
@@ -96,12 +97,6 @@ class SqlStore:
     def forgotten(self, batch: str) -> frozenset[int]:
         """Return the indexes of those of which that was noted."""
         return frozenset(self._line.read(forgotten, batch))
-
-
-def function_record(tx: Transaction, digest: str) -> bytes | None:
-    """Return a function's record."""
-    frame: bytes | None = tx.value("SELECT frame FROM @functions WHERE ns = ? AND digest = ?", tx.ns, digest)
-    return frame
 
 
 def plan(tx: Transaction, name: str) -> bytes | None:

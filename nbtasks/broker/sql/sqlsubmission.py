@@ -11,6 +11,7 @@ from nbtasks.broker.verbs.submission import MOST_ENTRIES, queue_is_full
 
 from .sqlblobs import put_blobs
 from .sqlentries import LATER, WAITS, add_entries, is_full, place_of, queue_of, tell, tell_due
+from .sqlfunctions import put_functions
 from .sqltransaction import questions_in
 from .sqlweaving import KINDS, Weaving
 
@@ -110,7 +111,8 @@ class FlushedOperations:
 
     def apply(self, tx: Transaction, session: str, now: int) -> None:
         """Record functions, batches and their values, and queue chunks."""
-        self._put_functions(tx)
+        shipped = [(digest, frame) for digest, frame in self.of("F")]
+        put_functions(tx, shipped + [(parts[3], parts[4]) for parts in self.of("B") if parts[4]])
         self._put_batches(tx, session, now)
         self._keep_blobs(tx)
         rows = []
@@ -124,12 +126,6 @@ class FlushedOperations:
             weaving.apply()
             due = [moment for moment in (self.due_ms, weaving.workflows.due_ms) if moment is not None]
             self.due_ms = min(due, default=None)
-
-    def _put_functions(self, tx: Transaction) -> None:
-        rows = [(tx.ns, digest, frame) for digest, frame in self.of("F")]
-        rows += [(tx.ns, parts[3], parts[4]) for parts in self.of("B") if parts[4]]
-        # In one order, so that no two wait for each other.
-        tx.put_many("@functions", ("ns", "digest"), ("ns", "digest", "frame"), sorted(rows), ("frame",))
 
     def _put_batches(self, tx: Transaction, session: str, now: int) -> None:
         columns = ("ns", "batch", "n", "address", "digest", "ttl", "submitted", "sessions", "label")

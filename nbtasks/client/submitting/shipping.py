@@ -10,7 +10,8 @@ from typing import Any
 from nbtasks.client.definition import Definition
 from nbtasks.client.home import BoundFor, Home
 from nbtasks.client.ofworkers import of_workers
-from nbtasks.core.errors import ConfigError
+from nbtasks.core import callheader
+from nbtasks.core.errors import ConfigError, PayloadTooLarge
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.warning import warn
 from nbtasks.wire.codec import Codec, Sealed
@@ -72,14 +73,20 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
     with BoundFor(home):
         options = task.options
         sealed = codec.seal_function(function, options, task.modules, by_name=there is not None)
-    _note_size(task, len(sealed.frame))
+    _see_to_size(task, len(sealed.frame))
     setups = [fingerprint.fingerprint(one) for one in codec.setups]
     task.shipped = PackedFunction(mark, options, task.modules, sealed, codec, setups)
     return sealed.digest, sealed.frame
 
 
-def _note_size(task: Definition, size: int) -> None:
-    """Warn about a function that captures much; it is sent with every change of it."""
+def _see_to_size(task: Definition, size: int) -> None:
+    """Refuse a function that captures too much, and warn about one that captures much: each change of it sends that."""
+    if size > callheader.FUNCTION_LIMIT_BYTES:
+        raise PayloadTooLarge(
+            f"{task.name} takes {size:,} bytes with what it captures, over the limit of {callheader.FUNCTION_LIMIT_BYTES:,} for a "
+            "function: pass large values as arguments, or load them inside of the task. %%task --dry-run shows what it "
+            "captures"
+        )
     if size > _LARGE_FUNCTION:
         warn(
             f"{task.name} captures {size / 2**20:.1f} MB of data, sent once for each version of the function. "

@@ -77,6 +77,21 @@ def test_a_function_is_sent_once(bench):
     assert bench.store.function("another") is None
 
 
+def test_a_function_may_be_larger_than_a_statement_of_the_server(bench):
+    code = bytes(range(256)) * (20 * 2**12 + 1)
+    session = name()
+    bench.submission.submit(session, 1, flush_of(name(), frame=code, function="large"))
+    assert bench.store.function("large") == code
+    again = Flush()
+    again.function("large", code[:-1])
+    bench.submission.submit(session, 2, again)
+    assert bench.store.function("large") == code[:-1]
+    again = Flush()
+    again.function("large", b"small by now")
+    bench.submission.submit(session, 3, again)
+    assert bench.store.function("large") == b"small by now"
+
+
 def test_a_function_that_comes_with_another_batch_of_the_flush_is_there(bench):
     flush = flush_of(name(), b"code", "its hash")
     flush.batch(name(), 1, ADDRESS, "its hash", b"", b"label", TTL_MS)
