@@ -81,10 +81,11 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
 
 def _see_to_size(task: Definition, size: int) -> None:
     """Refuse a function that captures too much, and warn about one that captures much: each change of it sends that."""
-    if size > callheader.FUNCTION_LIMIT_BYTES:
+    most = callheader.FUNCTION_LIMIT_BYTES
+    if size > most:
         raise PayloadTooLarge(
-            f"{task.name} takes {size:,} bytes with what it captures, over the limit of {callheader.FUNCTION_LIMIT_BYTES:,} for a "
-            "function: pass large values as arguments, or load them inside of the task. %%task --dry-run shows what it "
+            f"{task.name} takes {size:,} bytes with what it captures, over the limit of {most:,} for a function: "
+            " pass large values as arguments, or load them inside of the task. %%task --dry-run shows what it "
             "captures"
         )
     if size > _LARGE_FUNCTION:
