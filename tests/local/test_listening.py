@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -17,6 +19,7 @@ import redis
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.local.server import embedded, listening
+from nbtasks.local.server.keeper import tlsproxy
 from nbtasks.local.server.listening import close_listener, listener_url, open_listener, parse_place
 
 # Python leaves a socket open whose peer has gone between connection and handshake, as a killed listener's has.
@@ -32,8 +35,12 @@ def proxies(processes):
     return lambda: [pid for pid, command in processes().items() if "import tlsproxy" in command]
 
 
+#: Seconds; redis-py's own 5 are few on a machine that is busy.
+PATIENCE_S = 60
+
+
 def ping(url: str, protocol: int = 2) -> bool:
-    with redis.Redis.from_url(url, protocol=protocol, retry=None) as client:
+    with redis.Redis.from_url(url, protocol=protocol, retry=None, socket_timeout=PATIENCE_S) as client:
         return client.ping()
 
 
@@ -44,11 +51,17 @@ def answers(url: str) -> bool:
         return False
 
 
-def talk(url: str, *words: bytes) -> bytes:
-    """Say something over TLS, unasked for any certificate; return all that comes back."""
-    port = redis.connection.parse_url(url)["port"]
+def unasked() -> ssl.SSLContext:
+    """TLS of somebody who asks for no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def talk(url: str, *words: bytes) -> bytes:
+    """Say something over TLS; return all that comes back."""
+    port = redis.connection.parse_url(url)["port"]
+    context = unasked()
     heard = b""
     with socket.create_connection((HERE, port), 20) as plain, context.wrap_socket(plain) as secure:
         try:
@@ -262,6 +275,10 @@ def test_without_the_package_that_makes_certificates(lease, monkeypatch):
     assert lease.listening() is None
 
 
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -270,7 +287,10 @@ def resident(pid: int) -> int:
 @pytest.mark.parametrize("says", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "half a handshake"])
 def test_strangers_in_great_number_take_little_memory_and_shut_nobody_out(lease, proxies, says):
     url = open_listener(lease, HERE)
-    with redis.Redis.from_url(url, retry=None) as inside, contextlib.ExitStack() as strangers:
+    with (
+        redis.Redis.from_url(url, retry=None, socket_timeout=PATIENCE_S) as inside,
+        contextlib.ExitStack() as strangers,
+    ):
         assert inside.ping()
         (pid,) = proxies()
         before = resident(pid)
@@ -286,10 +306,49 @@ def test_strangers_in_great_number_take_little_memory_and_shut_nobody_out(lease,
         assert resident(pid) - before < 250 * 2**20
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks into /proc")
+def test_whoever_is_inside_does_not_wait_for_a_crowd_at_the_door(lease):
+    open_listener(lease, HERE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(lease.listen_folder / tlsproxy.CERTIFICATE_FILE)
+
+    async def at_most_let_in() -> int:
+        """Let a crowd in; return how many at most between two turns of somebody else."""
+        (door,) = await tlsproxy.listen(HERE, 0)
+        with door, contextlib.ExitStack() as crowd:
+            for number in range(100):
+                crowd.enter_context(
+                    socket.create_connection(door.getsockname(), 20, (f"127.0.1.{number + 1}", 0))
+                )
+            accepting = asyncio.create_task(tlsproxy.Proxy("nowhere", "", context).accept(door))
+            opened = [open_files()]
+            while opened[-1] < opened[0] + 50:
+                await asyncio.sleep(0)
+                opened.append(open_files())
+            accepting.cancel()
+        return max(after - before for before, after in itertools.pairwise(opened))
+
+    assert asyncio.run(asyncio.wait_for(at_most_let_in(), PATIENCE_S)) == 1
+
+
 def test_many_of_one_machine_that_belong_here_all_get_in(lease):
-    url = open_listener(lease, HERE)
+    place = redis.connection.parse_url(open_listener(lease, HERE))
+    password = place["password"].encode()
+    login = b"*3\r\n$4\r\nAUTH\r\n$7\r\nnbtasks\r\n$%d\r\n%s\r\n" % (len(password), password)
+    context = unasked()
+
+    def gets_in(_: int) -> bool:
+        # redis-py reads all of the machine's certificates for each connection, which would take most of the time that
+        # all have.
+        with (
+            socket.create_connection((HERE, place["port"]), PATIENCE_S) as plain,
+            context.wrap_socket(plain) as secure,
+        ):
+            secure.sendall(login)
+            return secure.recv(5) == b"+OK\r\n"
+
     with ThreadPoolExecutor(40) as threads:
-        assert all(threads.map(lambda _: ping(url), range(50)))
+        assert all(threads.map(gets_in, range(50)))
 
 
 def test_a_flood_from_one_machine_holds_up_no_other(lease):

@@ -132,6 +132,8 @@ class Proxy:
             task = loop.create_task(self.serve(connection, str(address[0])))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            # While somebody is at the door, sock_accept() lets nobody else run: those inside would wait for a crowd.
+            await asyncio.sleep(0)
 
     async def serve(self, connection: socket.socket, machine: str) -> None:
         """Serve one connection to its end."""
@@ -354,6 +356,9 @@ def main() -> None:
     """Run a proxy; folder, server socket, host and port are the arguments."""
     folder, server_socket, host, port = sys.argv[1:5]
     allow_many_descriptors()
+    # What is loaded stays: see Newcomers, which has rubbish collected while others wait.
+    gc.collect()
+    gc.freeze()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(folder, CERTIFICATE_FILE))
     with open(os.path.join(folder, PASSWORD_FILE), encoding="ascii") as file:
