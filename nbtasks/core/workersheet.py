@@ -18,6 +18,10 @@ _MOST = 2**53
 _MOST_LEVELS = 8
 _LATEST_S = 1e11
 
+#: What keeps a process of a worker from going on: the broker has no room for what it has to tell; the worker reaches
+#: the broker, and the process does not.
+NO_ROOM, ALONE = "no room", "no connection"
+
 #: Batch, index and seconds since the start of each call that runs.
 RunningCalls = tuple[tuple[str, int, float], ...]
 
@@ -42,6 +46,7 @@ class WorkerSheet:
         packages: module -> version, of packages whose objects travel; None where an older worker does not tell.
         place: of the files with large values that it sees; empty where it sees none.
         cpu: how many CPUs its processes have kept busy since it was told last; None where nobody knows.
+        troubles: what keeps processes of it from going on, each once: one of :data:`NO_ROOM` and :data:`ALONE`.
     """
 
     id: str
@@ -66,6 +71,7 @@ class WorkerSheet:
     running: RunningCalls = ()
     children: tuple[ChildSheet, ...] = ()
     cpu: float | None = None
+    troubles: tuple[str, ...] = ()
 
     def to_wire(self) -> str:
         """Return it as text."""
@@ -106,6 +112,7 @@ def _read(shown: _Shown) -> WorkerSheet:
         running=shown.running(),
         children=shown.children(),
         cpu=shown.moment("cpu") if shown.has("cpu") else None,
+        troubles=shown.texts("troubles"),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
+import time
 from collections.abc import Mapping
 
 from nbtasks.core.context import CurrentCall
@@ -17,15 +19,23 @@ def log_trouble(what: str, error: Exception) -> None:
     """Log that something could not be done with the broker.
 
     That the broker cannot be reached is said once, by the lease, which the supervisor renews all the time; not by every
-    duty of every process, each time that it tries.
+    duty of every process, each time that it tries. And what lasts, as a full disk does, each process says once.
     """
-    level = logging.DEBUG if isinstance(error, BrokerUnavailable) else logging.WARNING
+    now, said = time.monotonic(), str(error)
+    again = now - _troubles.get(said, -math.inf) < _TOLD_ANEW_S
+    if len(_troubles) > _MOST_ONCE:
+        _troubles.clear()
+    _troubles[said] = now
+    level = logging.DEBUG if again or isinstance(error, BrokerUnavailable) else logging.WARNING
     LOGGER.log(level, "%s: %s", what, error)
 
 
 #: What was said by :func:`log_once`: no more than this is remembered, or said.
 _MOST_ONCE = 1000
 _said: set[str] = set()
+#: The broker's words -> when they came last (monotonic); after so many seconds without them they are said anew.
+_troubles: dict[str, float] = {}
+_TOLD_ANEW_S = 60.0
 
 
 def log_once(text: str, level: int = logging.ERROR, with_traceback: bool = False) -> None:

@@ -19,6 +19,8 @@ OPENING = -2.0
 LOCKS_LOST = 71
 #: BUSY: the main thread runs calls; CONCURRENT: threads or the event loop do.
 STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
+#: What keeps a child from going on: nothing; a broker without room; that it alone does not reach the broker.
+FINE, NO_ROOM, ALONE = 0, 1, 2
 
 _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.
@@ -40,6 +42,8 @@ _WAITING_AT = 200
 # before that.
 _LOCKED = struct.Struct("<Q")
 _LOCKED_AT = 208
+# Written by the child: what keeps it from going on.
+_TROUBLE_AT = 216
 # Written by the supervisor, once for all slots, behind the last one: until when the lease holds (steady clock), how
 # often it was found to be gone, and what to add to that clock to get the server's time.
 _LEASE = struct.Struct("<dQd")
@@ -160,6 +164,10 @@ class Slot:
         """Say that a call holds a lock, which it took when the lease had been gone so often; None: none holds one."""
         _LOCKED.pack_into(self._memory, self._at + _LOCKED_AT, 0 if lapses is None else lapses + 1)
 
+    def set_trouble(self, trouble: int) -> None:
+        """Say what keeps the child from going on."""
+        self._memory[self._at + _TROUBLE_AT] = trouble
+
     def _write(self) -> None:
         _CHILD.pack_into(self._memory, self._at, self._pid, self._state, self._in_hand, self.done)
 
@@ -221,6 +229,11 @@ class Slot:
         """How often the lease had been gone when a call of the child took a lock; None where none holds one."""
         (found,) = _LOCKED.unpack_from(self._memory, self._at + _LOCKED_AT)
         return found - 1 if found else None
+
+    @property
+    def trouble(self) -> int:
+        """What keeps the child from going on."""
+        return self._memory[self._at + _TROUBLE_AT]
 
     @property
     def waiting(self) -> bool:

@@ -11,7 +11,7 @@ from nbtasks.core.clock import steady
 from nbtasks.local.connection import Connection
 from nbtasks.worker.child.brokerlines import BrokerLines
 from nbtasks.worker.executing.interrupts import Interrupts
-from nbtasks.worker.slots import make_slots
+from nbtasks.worker.slots import ALONE, FINE, make_slots
 
 
 @pytest.mark.parametrize("renewed", [True, False])
@@ -27,12 +27,14 @@ def test_it_says_so_once(tmp_path, caplog, renewed):
     def asked():
         number = next(tries)
         if number == 5:
+            assert slot.trouble == (ALONE if renewed else FINE)
             return "answered"
         if renewed:
             slot.set_lease(until + 3 * number, False, 0.0)
         raise BrokerUnavailable("too many connections")
 
     assert lines.retrying(asked) == "answered"
+    assert slot.trouble == FINE
     said = [record.message for record in caplog.records]
     assert (
         said

@@ -85,7 +85,7 @@ def _see_to_size(task: Definition, size: int) -> None:
     if size > most:
         raise PayloadTooLarge(
             f"{task.name} takes {size:,} bytes with what it captures, over the limit of {most:,} for a function: "
-            " pass large values as arguments, or load them inside of the task. %%task --dry-run shows what it "
+            "pass large values as arguments, or load them inside of the task. %%task --dry-run shows what it "
             "captures"
         )
     if size > _LARGE_FUNCTION:

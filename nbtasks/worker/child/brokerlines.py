@@ -14,12 +14,12 @@ from nbtasks.broker.verbs.workflowstore import WorkflowStore
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
-from nbtasks.core.errors import OperationalError
+from nbtasks.core.errors import BackPressure, OperationalError
 from nbtasks.core.lock import Lock
 from nbtasks.local.connection import Connection
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.log import LOGGER, log_trouble
-from nbtasks.worker.slots import Slot
+from nbtasks.worker.slots import ALONE, FINE, NO_ROOM, Slot
 
 T = TypeVar("T")
 
@@ -131,17 +131,24 @@ class BrokerLines:
         tries, lease = 0, float("inf")
         while True:
             try:
-                return action()
+                found = action()
             except OperationalError as error:
                 if self._interrupts.stopping:
                     raise Stopping from error
                 tries += 1
+                if isinstance(error, BackPressure):
+                    self._slot.set_trouble(NO_ROOM)
                 if tries == 1:
                     lease = self._slot.lease()[0]
                 elif self._slot.lease()[0] > lease + _RENEWED_S:
                     # Whoever renews the lease reaches the broker, and says nothing.
                     lease = float("inf")
+                    self._slot.set_trouble(ALONE)
                     LOGGER.warning("this process does not reach the broker, and its worker does: %s", error)
                 delay = _BETWEEN_TRIES.after(tries)
                 log_trouble(f"trying again in {delay:.1f} s", error)
                 time.sleep(delay)
+            else:
+                if tries:
+                    self._slot.set_trouble(FINE)
+                return found

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nbtasks.core.packages import versions
 from nbtasks.core.workeroptions import WorkerOptions
-from nbtasks.core.workersheet import ChildSheet, RunningCalls, WorkerSheet
+from nbtasks.core.workersheet import ALONE, NO_ROOM, ChildSheet, RunningCalls, WorkerSheet
+from nbtasks.worker import slots as in_slot
 from nbtasks.worker.cputime import CpuMeter
 from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
@@ -27,6 +28,7 @@ _SHOW_EVERY_S = 1.0
 #: Children that are told of one by one, and calls of each.
 _MOST_CHILDREN = 100
 _MOST_CALLS = 3
+_TROUBLES = {in_slot.NO_ROOM: NO_ROOM, in_slot.ALONE: ALONE}
 
 
 class Portrait:
@@ -118,6 +120,7 @@ class Portrait:
             running=_told(shown_running(slots, [seat.roster for seat in seats])),
             children=self._shown_children(seats, sizes),
             cpu=self._cpus.busy([os.getpid(), *pids.values()]),
+            troubles=tuple(sorted({_TROUBLES[slot.trouble] for slot in slots if slot.trouble in _TROUBLES})),
         )
 
     def _shown_children(self, seats: Sequence[Seat], sizes: Mapping[int, int]) -> tuple[ChildSheet, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.client.batches import ratelimits
@@ -20,6 +20,7 @@ from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
 from nbtasks.core.lanenames import LANES
+from nbtasks.core.workersheet import ALONE, NO_ROOM
 
 from .ahead import Precedence, said_of, said_of_running
 
@@ -73,12 +74,19 @@ class Reasons:
         try:
             reason = self._line.write_problem() or self._reason(batch, index)
             # Whatever else it waits for: who could help cannot come.
-            problem = self._line.entry_problem()
+            problem = self._line.entry_problem() or self._trouble(batch)
             return f"{reason}; besides, {problem}" if reason and problem else reason or problem
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:
             return None
+
+    def _trouble(self, batch: Ledger) -> str | None:
+        """Return what keeps workers of a batch from going on, as they say themselves."""
+        troubled = [worker for worker in self._roster.taking(batch.queue) if worker.troubles]
+        alive = self._roster.alive(troubled) if troubled else set()
+        told = [worker for worker in troubled if worker.id in alive]
+        return _said_of_trouble(told[0].name, told[0].troubles) if told else None
 
     def _reason(self, batch: Ledger, index: int | None) -> str | None:
         if (waits := self._step_before(batch, index)) is not None:
@@ -202,6 +210,20 @@ def _silent(workers: list[WorkerInfo]) -> str:
         f"worker {last.name} has not been heard of for {since:.0f} s, and no other one listens on its queue; "
         f"look at its machine ({last.host}), or start another: {_start(last.queues[0])}"
     )
+
+
+def _said_of_trouble(worker: str, troubles: Sequence[str]) -> str | None:
+    if NO_ROOM in troubles:
+        return (
+            f"worker {worker} cannot tell how its calls have ended, for the broker has no room for that: make room on "
+            "its disk or in its memory, or forget() old results; the worker tries again all the time"
+        )
+    if ALONE in troubles:
+        return (
+            f"worker {worker} reaches the broker, and some of its processes do not; its log says why. Where the server "
+            "serves as many clients as it may, end what keeps connections open, or raise its limit (max_connections)"
+        )
+    return None
 
 
 def _refused(batch: Ledger) -> str | None:
