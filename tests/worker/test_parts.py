@@ -71,6 +71,21 @@ def test_one_slow_call_is_not_forgotten_by_the_next():
     assert pace.keep("f", 100) == 1
 
 
+def test_more_is_kept_where_giving_away_takes_long():
+    pace = Pace()
+    pace.note("f", 0.01)
+    pace.note_gift(0.0003)
+    assert pace.keep("f", 100) == 5, "a quick broker costs next to nothing"
+    for _ in range(20):
+        pace.note_gift(0.04)
+    assert 14 <= pace.keep("f", 100) <= 16
+    pace.note_gift(3600.0)
+    assert pace.keep("f", 100) == 25, "the others must not wait for long"
+    for _ in range(40):
+        pace.note_gift(0.0003)
+    assert pace.keep("f", 100) == 5
+
+
 # --- jobs: which call is next
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from nbtasks.broker.verbs.delivery import Aside
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.job import Job
@@ -32,7 +34,9 @@ class Giving:
         """Keep as many calls as are worth keeping, and give the others away."""
         keep = self._pace.keep(job.chunk.function, job.remaining)
         if keep < job.remaining:
+            began = time.monotonic()
             self.give_rest(job, keep)
+            self._pace.note_gift(time.monotonic() - began)
 
     def put_aside(self, job: Job, keep: int, delay_s: float, limit: str) -> None:
         """Keep as many calls as have a permit; the others come again, uncharged, when the next ones may start."""
