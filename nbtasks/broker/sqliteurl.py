@@ -87,7 +87,9 @@ def _path(text: str) -> str:
     path = text if _DRIVE.match(text) is None else text[1:]
     # Behind the third slash: /file.db is relative, //file.db is not.
     name = path.removeprefix("/")
-    if not name or name.startswith((":memory:", "file:")) or name.endswith(("/", "\\")):
+    if name.endswith(("/", "\\")):
+        raise ConfigError(f"the URL names a folder: write the name of a file behind it; {FORMS}")
+    if not name or name.startswith((":memory:", "file:")):
         raise ConfigError(
             f"the URL names no file: a broker in memory would be seen by this process alone; write {FORMS}"
         )
@@ -98,7 +100,7 @@ def _options(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in _KNOWN:
-            raise unknown(name, _KNOWN)
+            raise unknown(name, _KNOWN, may_be_password=False)
         if text.lower() not in _SYNCHRONOUS:
             raise ConfigError(f"the URL's option {name} needs {' or '.join(_SYNCHRONOUS)}")
         found[name] = text.upper()

@@ -108,11 +108,16 @@ def decided_here(name: str) -> ConfigError:
     )
 
 
-def unknown(name: str, known: Collection[str]) -> ConfigError:
-    """Return what is said of an option that there is not."""
+def unknown(name: str, known: Collection[str], may_be_password: bool = True) -> ConfigError:
+    """Return what is said of an option that there is not.
+
+    Args:
+        may_be_password: such a URL may have a password in it, of which this may be a part.
+    """
     shown = name if _NAME.fullmatch(name) else "that stands there"
     near = difflib.get_close_matches(name.lower(), known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {ENCODED}"
+    out = f": leave it out, or {ENCODED}" if may_be_password else ": leave it out"
+    hint = f"; did you mean {near[0]}?" if near else out
     return ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(known)})")
 
 

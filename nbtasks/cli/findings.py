@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import stat
 import sys
 import time
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.carriers.carriage import parse_carrier
+from nbtasks.broker.sqliteurl import is_sqlite, parse_sqlite
 from nbtasks.core.address import PYTHON
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.errors import NbtasksError
@@ -36,6 +39,8 @@ OLDEST_SERVER = (6, 2)
 _IN_MEMORY = frozenset({"redis", "valkey"})
 #: A round trip that takes longer makes small calls slow.
 SLOW_S = 0.05
+#: Bytes on the disk of a broker's file; one result may be larger.
+_LITTLE_ROOM = 64 * 2**20
 #: Deadlines are kept in the server's time, so this only makes times in logs hard to compare.
 CLOCK_OFFSET_S = 5.0
 #: A worker shows itself every few seconds.
@@ -136,7 +141,12 @@ def broker_and_workers(broker: str | None, file: str | None) -> Iterator[Finding
     app = App("doctor", broker=broker, connection_file=file)
     try:
         facts = app.check()
-        yield from server(facts, app.connection.source)
+        yield from server(facts, "-b" if broker else app.connection.source)
+        if app.connection.carrier:
+            yield Finding(
+                "carrier", OK, f"{parse_carrier(app.connection.carrier).shown}, which brings calls to workers"
+            )
+        yield from guarded("writing", lambda: writing(app))
         yield from guarded("listening", lambda: listening(app))
         yield from guarded("workers", lambda: fleet(app))
     finally:
@@ -177,6 +187,23 @@ def server(facts: BrokerFacts, source: str) -> Iterator[Finding]:
     if abs(facts.clock_offset_s) > CLOCK_OFFSET_S:
         found = f"{facts.clock_offset_s:+.0f} s from this machine's"
         yield Finding("broker clock", NOTE, found, "deadlines are kept; times in logs of two machines differ")
+
+
+def writing(app: App) -> Iterator[Finding]:
+    """Look whether the broker takes anything."""
+    from nbtasks.client.engines.brokered.brokeredengine import BrokeredEngine
+
+    engine, url = app.engine, app.connection.url
+    problem = engine.write_problem() if isinstance(engine, BrokeredEngine) else None
+    if problem is not None:
+        yield Finding("writing", PROBLEM, "the broker takes nothing", problem)
+    if is_sqlite(url):
+        free = shutil.disk_usage(Path(parse_sqlite(url).path).parent).free
+        if free < _LITTLE_ROOM:
+            found = f"{free / 2**20:.1f} MiB are free on the disk of the broker's file"
+            yield Finding(
+                "disk", PROBLEM, found, "make room there: what does not fit is tried again all the time"
+            )
 
 
 def listening(app: App) -> Iterator[Finding]:

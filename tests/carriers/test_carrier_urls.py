@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
+
 import pytest
 
 from nbtasks import App, BrokerUnavailable, ConfigError
-from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
+from nbtasks.broker.brokererrors import CarrierAway
+from nbtasks.broker.carriers.carriage import is_carrier, open_carrier, parse_carrier
 from nbtasks.broker.carriers.carriername import carrier_name, plain_name
 from tests.chaos import servers
 from tests.servers.sentinels import KeyServer
@@ -200,3 +205,21 @@ def test_what_is_nearly_one_says_what_to_write(home, url, said):
     with pytest.raises(ConfigError, match=f"^broker: .*{said}") as caught:
         App(broker=url, backend="redis://localhost")
     assert SECRET not in str(caught.value)
+
+
+def test_a_server_that_hangs_up_is_said_to_be_none():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up():
+            connection, _ = server.accept()
+            connection.recv(1)
+            # With a reset, not with an end.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        carrier = open_carrier(f"amqp://127.0.0.1:{server.getsockname()[1]}", "tests")
+        with pytest.raises(CarrierAway, match=r"hung up\); check that it is RabbitMQ"):
+            carrier.check()
+        thread.join()

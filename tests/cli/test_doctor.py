@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 import redis
 
@@ -173,3 +176,24 @@ def test_what_is_said_of_a_queue(workers, status, words):
     finding = of_queue("default", workers, now=1000.0)
     assert finding.status == status
     assert words in finding.found + finding.fix
+
+
+def test_a_file_that_somebody_else_keeps_for_himself(nbtasks, tmp_path):
+    url = f"sqlite:///{tmp_path}/broker.db"
+    assert nbtasks("doctor", "-b", url).returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = nbtasks("doctor", "-b", url)
+        other.execute("ROLLBACK")
+    assert done.returncode == 1
+    found = lines(done)
+    assert found["broker"].endswith("(-b)")
+    assert "takes nothing" in found["writing"]
+
+
+def test_a_file_of_something_else(nbtasks, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE meta (name TEXT)")
+        other.commit()
+    found = lines(nbtasks("doctor", "-b", f"sqlite:///{tmp_path}/other.db"))
+    assert "is no file of nbtasks'" in found["broker"]

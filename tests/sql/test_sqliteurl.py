@@ -65,7 +65,7 @@ def test_a_path_begins_where_it_was_written(tmp_path, monkeypatch, new_app):
         ("sqlite://", "three slashes"),
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "this process alone"),
-        ("sqlite:///folder/", "names no file"),
+        ("sqlite:///folder/", "names a folder"),
         ("sqlite:////b.db?synchronous=off", "full or normal"),
         ("sqlite:////b.db?synchronus=full", "did you mean synchronous"),
         ("sqlite:////b\n.db", "control character"),
@@ -122,3 +122,12 @@ def test_results_are_in_the_same_database(new_app):
     new_app("mysql://u:p@h/tasks", backend="db+mysql://u:p@h/tasks")
     with pytest.raises(ConfigError, match="is another one"):
         new_app("mysql://u:p@h/tasks", backend="db+mysql://u:p@other/tasks")
+
+
+def test_what_is_said_is_about_this_url():
+    with pytest.raises(ConfigError, match="names a folder: write the name of a file") as caught:
+        parse_sqlite("sqlite:////srv/tasks/")
+    assert "memory" not in str(caught.value)
+    with pytest.raises(ConfigError, match="timeout is not known: leave it out") as caught:
+        parse_sqlite("sqlite:////srv/b.db?timeout=3")
+    assert "password" not in str(caught.value)

@@ -188,8 +188,8 @@ class AmqpCarrier:
         except (exceptions.AccessRefused, exceptions.NotAllowed) as error:
             self._drop()
             raise ConfigError(
-                f"the carrier at {self._url.shown} does not let us in, or not do what is needed: {plain(error)}; check "
-                "user, password and vhost of the URL, and that the user may configure, write and read nbtasks.*"
+                f"the carrier at {self._url.shown} does not let us in, or refuses what is needed: {_said(error)}; "
+                "check user, password and vhost of the URL, and that the user may configure, write and read nbtasks.*"
             ) from None
         except exceptions.PreconditionFailed as error:
             self._drop()
@@ -219,6 +219,11 @@ class AmqpCarrier:
             step = _TRUST
         elif isinstance(error, ssl.SSLError):
             step = "for a server without TLS the URL begins with amqp://"
+        elif isinstance(error, ConnectionResetError):
+            reason = "what answers there has hung up"
+            step = (
+                "check that it is RabbitMQ, and its port; where it speaks TLS, the URL begins with amqps://"
+            )
         return CarrierAway(f"the carrier at {self._url.shown} cannot be reached ({reason}); {step}")
 
     def _connect(self) -> None:
@@ -354,3 +359,8 @@ def _tls(url: AmqpUrl) -> Any:
     }
     names = {"cacertfile": "ca_certs", "certfile": "certfile", "keyfile": "keyfile"}
     return found | {names[name]: options[name] for name in names if name in options}
+
+
+def _said(error: exceptions.AMQPError) -> str:
+    """Return the server's own words."""
+    return plain(getattr(error, "reply_text", None) or error)

@@ -166,7 +166,7 @@ class SqsCarrier:
             code = _code(error)
             if any(sign in code for sign in _REFUSED):
                 raise ConfigError(
-                    f"the carrier at {self._url.shown} does not let us in, or not do what is needed: {plain(error)}; "
+                    f"the carrier at {self._url.shown} does not let us in, or refuses what is needed: {plain(error)}; "
                     f"check key and secret, and that they may use queues {self._url.prefix}nbtasks-*"
                 ) from None
             raise self._away(error) from error

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.core.errors import BrokerUnsuitable
+from nbtasks.core.errors import BrokerUnsuitable, ConfigError
 
 from .sqldialect import COLUMN
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _USABLE_SINCE = 1
 #: A column and the word that stands for its type; or such a word alone.
 _WORD = re.compile(r"(?:(\w+) )?\{([a-z]+)\}")
+#: What SQLite says of a table of that name which has other columns.
+_FOREIGN = "no such column"
 _META = (
     "CREATE TABLE IF NOT EXISTS @meta (version {number} NOT NULL, usable_since {number} NOT NULL, life {name}) "
     "{table}"
@@ -75,6 +77,7 @@ def _version(dialect: Dialect, connection: Any) -> int:
 
     Raises:
         BrokerUnsuitable: it is newer than this nbtasks knows.
+        ConfigError: the tables are somebody else's.
     """
     cursor = connection.cursor()
     try:
@@ -82,6 +85,11 @@ def _version(dialect: Dialect, connection: Any) -> int:
             cursor.execute(dialect.text("SELECT version, usable_since FROM @meta"))
             found = cursor.fetchone()
     except Exception as error:
+        if _FOREIGN in str(error):
+            raise ConfigError(
+                f"{dialect.label} is no file of nbtasks', but of something else, which has a table 'meta': "
+                "name another one"
+            ) from None
         if not dialect.is_missing(error):
             raise
         return 0
