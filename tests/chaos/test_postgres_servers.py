@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nbtasks import App, BrokerUnavailable
-from nbtasks.broker.legs import open_leg
-from tests.broker.contract.servers import Place
+from nbtasks import App
 from tests.servers.postgresql import PgBouncer, PostgreSQL
 
-from .databases import LONG_S, POSTGRESQL, database_site, run_through, through
-from .proxy import Proxy
+from .databases import LONG_S, POSTGRESQL, database_site, run_through
 from .sites import RESUME_S, seconds_to_resume
 
 
@@ -72,27 +68,3 @@ def test_a_pooler_is_started_anew(start_server, machine, home, matrix, faults):
                 recovery_s=took, promised_s=RESUME_S,
             )  # fmt: skip
             worker.end()
-
-
-def test_what_one_connection_has_found_silent_no_other_waits_for_again(
-    postgres_server, run_folder, seed, request
-):
-    proxy = Proxy(POSTGRESQL.socket(postgres_server), run_folder, tcp=True, seed=seed)
-    request.addfinalizer(proxy.close)
-    with postgres_server.database() as database:
-        url = through(proxy, postgres_server, database)
-        one, other, waiting = (open_leg(Place(url, "tests")).line() for _ in range(3))
-        life = one.life()
-        assert other.life() == waiting.life() == life
-        proxy.go_silent()
-        with ThreadPoolExecutor() as pool:
-            told = pool.submit(waiting.wait_to_be_told, 60.0, 0)
-            with pytest.raises(BrokerUnavailable):
-                one.life()
-            with pytest.raises(BrokerUnavailable, match="another connection"):
-                told.result()
-        proxy.heal()
-        # Its connection is as silent as before.
-        assert other.life() == life
-        for line in (one, other, waiting):
-            line.close()

@@ -17,7 +17,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from nbtasks.broker.pgurl import PgUrl
 
 #: Seconds until a connection is given up, for each host.
-_CONNECT_S = 3
+CONNECT_S = 3
 #: Seconds until a verb is given up. Together with the pause before the next try it is less than five, as for Redis.
 ANSWER_S = 3.5
 #: Events of psycopg's waiting, as numbers.
@@ -47,7 +47,7 @@ class PgConnection(psycopg.Connection[Any]):
         found = cls.connect(
             **{"application_name": "nbtasks", **url.options},  # type: ignore[arg-type]  # names are libpq's
             autocommit=True,
-            connect_timeout=_CONNECT_S,
+            connect_timeout=CONNECT_S,
             # The other end's kernel answers these, however slow the server is.
             keepalives_idle=2,
             keepalives_interval=1,

@@ -15,12 +15,13 @@ from psycopg import sql
 from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, unavailable
 from nbtasks.broker.patience import patiently
 from nbtasks.broker.pgurl import PgUrl
+from nbtasks.broker.silence import has_fallen_silent, note_silence
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, NbtasksError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .pgconnection import ANSWER_S, PgConnection
+from .pgconnection import ANSWER_S, CONNECT_S, PgConnection
 from .pgerrors import AGAIN, is_crowded, is_lost, is_starting, login_problem, silent, translated_pg
 from .schema import Schema
 
@@ -40,10 +41,6 @@ _POLLS = Backoff(0.005, 0.25)
 _MOST_COLLISIONS = 5
 #: So many bytes in one verb, as a function that captures much, and how many seconds more each time so many may take.
 _MUCH, _FOR_MUCH_S = 4 * 2**20, 1.0
-
-#: Label -> when this process last got no answer there, or no connection in time (monotonic). Its other connections may
-#: be as dead and not show it: a network that forgets them tells neither end.
-_silent_at: dict[str, float] = {}
 
 
 class PgLink:
@@ -231,7 +228,7 @@ class PgLink:
                     return found
                 except psycopg.Error as error:
                     if isinstance(error, psycopg.errors.ConnectionTimeout):
-                        self._note_silence()
+                        note_silence(self.label, CONNECT_S)
                     lost = is_lost(error)
                     if lost or self._in_the_middle():
                         self._drop()
@@ -246,7 +243,7 @@ class PgLink:
                 except OSError as error:
                     was_connected = self._connection is not None
                     if isinstance(error, TimeoutError):
-                        self._note_silence()
+                        note_silence(self.label, ANSWER_S)
                     self._drop()
                     if was_connected and isinstance(error, TimeoutError):
                         raise silent(error, self.label) from None
@@ -299,12 +296,8 @@ class PgLink:
         self.connections += 1
         return connection
 
-    def _note_silence(self) -> None:
-        _silent_at[self.label] = time.monotonic()
-
     def _is_doubtful(self) -> bool:
-        """Whether another connection of this process has got no answer since the server was heard on this one."""
-        return self._heard_at < _silent_at.get(self.label, 0.0)
+        return has_fallen_silent(self.label, self._heard_at)
 
     def _connect(self) -> PgConnection:
         try:

@@ -35,6 +35,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, NewsUnreadable, unavailable
 from nbtasks.broker.patience import patiently
+from nbtasks.broker.silence import has_fallen_silent, note_silence
 from nbtasks.broker.unreachable import plain
 from nbtasks.broker.url import parse
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
@@ -69,10 +70,6 @@ _KNOWN_CODES: dict[type[Exception], str] = {
 
 
 T = TypeVar("T")
-
-#: URL -> when this process last could not connect there, or got no answer (monotonic). Its other connections may be
-#: as dead and not show it: a network that forgets them tells neither end.
-_out_of_reach_at: dict[str, float] = {}
 
 
 class Link:
@@ -299,7 +296,7 @@ class Link:
                 raise ConfigError(login_refused(self._connector.url, error)) from None
             except (ConnectionError, RedisTimeoutError, OSError) as error:
                 if self._channel is None or isinstance(error, (RedisTimeoutError, TimeoutError)):
-                    _out_of_reach_at[self._url] = time.monotonic()
+                    note_silence(self._url)
                 self._drop()
                 raise unavailable(self.label, error) from error
             except InvalidResponse as error:
@@ -364,7 +361,7 @@ class Link:
             raise translated(error, self.label) from error
 
     def _is_doubtful(self, channel: Channel) -> bool:
-        if self._heard_at < _out_of_reach_at.get(self._url, 0.0):
+        if has_fallen_silent(self._url, self._heard_at):
             return True
         return time.monotonic() - self._heard_at > _IDLE_S and channel.is_stale()
 

@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 _PREFIX = "nbtasks_"
 #: The oldest ones that pass over rows which others have locked.
 _OLDEST = {"mariadb": (10, 6), "mysql": (8, 0)}
+#: Seconds until an answer is given up: while one is let in, and afterwards. With what comes before the next try it is
+#: less than five, as for Redis; and others may have a row for less long than that.
 _CONNECT_S, _ANSWER_S = 3, 4
+#: The other end's kernel answers these, however slow the server is: seconds, and for what waits to be sent ms.
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": 2,
+    "TCP_KEEPALIVE": 2,
+    "TCP_KEEPINTVL": 1,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": _ANSWER_S * 1000,
+}
 #: Bytes that a statement may have, at least: a function brings much source along; large values come in parts.
 _LEAST_PACKET = 16 * 2**20
 #: Seconds that others may have a row, and the tables while they are made.
@@ -80,6 +90,8 @@ _MEANINGS: tuple[tuple[frozenset[int], type[NbtasksError], str], ...] = (
 )
 #: Of these the driver says no more than that the connection is gone.
 _GONE = frozenset({0, 2006, 2013})
+#: What the driver says when it has given up waiting, among other things.
+_TIMED_OUT = frozenset({2003, 2006, 2013})
 _NO_TABLE = 1146
 #: What is to be made is there: a table, a column, an index.
 _MADE = frozenset({1050, 1060, 1061})
@@ -127,7 +139,7 @@ class MysqlDialect:
                 # So who reads has nothing to end; who writes says BEGIN.
                 autocommit=True,
                 connect_timeout=_CONNECT_S,
-                read_timeout=_ANSWER_S,
+                read_timeout=_CONNECT_S,
                 write_timeout=_ANSWER_S,
                 # How many rows were found, whether or not anything in them has changed; several statements at once.
                 client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
@@ -137,6 +149,8 @@ class MysqlDialect:
         except pymysql.MySQLError as error:
             raise self._refused(error) from error
         try:
+            connection._read_timeout = _ANSWER_S
+            _keep_alive(connection._sock)
             self._see_to_version(str(connection.get_server_info()))
             with connection.cursor() as cursor:
                 cursor.execute("SELECT @@max_allowed_packet")
@@ -268,6 +282,14 @@ class MysqlDialect:
             or _code(error) in _LOST
         )
 
+    def silence_s(self, error: BaseException) -> float:
+        """Return for how many seconds the server has said nothing, where the driver gave up waiting."""
+        at_login = isinstance(error, NbtasksError)
+        said = error.__cause__ if at_login else error
+        if not isinstance(said, pymysql.MySQLError) or not isinstance(said.__context__, TimeoutError):
+            return 0.0
+        return 0.0 if _code(said) not in _TIMED_OUT else _CONNECT_S if at_login else _ANSWER_S
+
     def is_missing(self, error: BaseException) -> bool:
         """Whether there is no such table."""
         return isinstance(error, pymysql.MySQLError) and _code(error) == _NO_TABLE
@@ -315,6 +337,15 @@ class MysqlDialect:
             "SELECT count(*) FROM information_schema.processlist WHERE db = database()"
         )
         return ServerGauges(role="server", clients=clients)
+
+
+def _keep_alive(line: socket.socket) -> None:
+    """Have the system find a silent network out on a connection over which nothing is said just now."""
+    if line.family == getattr(socket, "AF_UNIX", None):
+        return
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 @lru_cache(2048)

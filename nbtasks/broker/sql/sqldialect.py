@@ -136,6 +136,9 @@ class Dialect(Protocol):
     def is_lost(self, error: BaseException) -> bool:
         """Whether the connection is of no use any more."""
 
+    def silence_s(self, error: BaseException) -> float:
+        """Return for how many seconds nothing was heard, where that is what an error says; else 0."""
+
     def is_missing(self, error: BaseException) -> bool:
         """Whether there is no such table."""
 

@@ -250,6 +250,10 @@ class SqliteDialect:
         """Whether the connection is of no use any more."""
         return not isinstance(error, sqlite3.Error) or _code(error) not in {_BUSY, _LOCKED, _PROTOCOL, _FULL}
 
+    def silence_s(self, error: BaseException) -> float:
+        """Return 0: a file has nothing to say."""
+        return 0.0
+
     def is_missing(self, error: BaseException) -> bool:
         """Whether there is no such table."""
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from nbtasks.broker.brokererrors import unavailable
 from nbtasks.broker.patience import patiently
+from nbtasks.broker.silence import has_fallen_silent, note_silence
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.unsendable import refuse_to_travel
@@ -62,6 +63,8 @@ class SqlLink:
         self._numbers_until = 0.0
         self._lock = threading.Lock()
         self._connection: Any = None
+        #: When the server was last heard on this connection (monotonic).
+        self._heard_at = 0.0
         self._is_seen_to = False
         #: Set when the connection was cut under somebody who waits, or what he waits for may come soon.
         self._wake = threading.Event()
@@ -105,6 +108,7 @@ class SqlLink:
             try:
                 found = action(Transaction(talk, self.dialect, self._ns, self._queues))
                 talk.end()
+                self._heard_at = time.monotonic()
                 if writes and not lazily:
                     self._refuse_elsewhere(connection)
             except BaseException:
@@ -200,9 +204,11 @@ class SqlLink:
             with self._lock:
                 try:
                     return action(self._open())
-                except NbtasksError:
+                except NbtasksError as error:
+                    self._note_silence(error)
                     raise
                 except Exception as error:
+                    self._note_silence(error)
                     again = self.dialect.is_again(error) and time.monotonic() < give_up_at
                     if not again or self.dialect.is_lost(error):
                         self._drop()
@@ -215,9 +221,13 @@ class SqlLink:
             collisions += 1
             time.sleep(_BETWEEN_COLLISIONS.after(collisions))
 
+    def _note_silence(self, error: Exception) -> None:
+        if silence_s := self.dialect.silence_s(error):
+            note_silence(self.label, silence_s)
+
     def _open(self) -> Any:
         if self._connection is not None:
-            if self._is_right(self._connection):
+            if not has_fallen_silent(self.label, self._heard_at) and self._is_right(self._connection):
                 return self._connection
             self._drop()
         with self.dialect.in_use():
