@@ -36,7 +36,8 @@ def shell(tmp_path_factory, run_folder):
 
     with App("one", namespace="t-control-shell") as one, App("two", namespace="t-control-shell") as two:
         one.start_workers(1, name="w1")
-        two.start_workers(1, name="w2", queues=["io"])
+        # One that is stopped stays on the list for so long.
+        two.start_workers(1, name="w2", queues=["io"], lease=120)
         run.broker = one.connection.url
         run.frozen = two.local_workers.pid
         yield run
