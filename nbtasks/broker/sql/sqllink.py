@@ -230,10 +230,14 @@ class SqlLink:
             if not has_fallen_silent(self.label, self._heard_at) and self._is_right(self._connection):
                 return self._connection
             self._drop()
-        with self.dialect.in_use():
-            connection = self._connected_anew()
-        self._is_cut = False
-        self._connection = connection
+        try:
+            with self.dialect.in_use():
+                connection = self._connected_anew()
+            self._is_cut = False
+            self._connection = connection
+        finally:
+            # Not before: who connects for the first time would hear in between that there is no server.
+            self._is_seen_to = False
         self.connections += 1
         return connection
 
@@ -260,10 +264,7 @@ class SqlLink:
         connection = self.dialect.connect()
         try:
             self._is_seen_to = True
-            try:
-                see_to_schema(self.dialect, connection)
-            finally:
-                self._is_seen_to = False
+            see_to_schema(self.dialect, connection)
             self.dialect.begin_life(connection)
             self._queues, self._numbers_until = {}, time.monotonic() + _NUMBERS_S
             self._ns = self._transact(connection, self._namespace_number, writes=False, lazily=False)
