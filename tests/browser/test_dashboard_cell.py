@@ -33,7 +33,7 @@ def opened(notebook, cell=1):
     return DashboardPage(notebook.page, f".jp-Cell:nth-child({cell + 1}) .nbt-dash")
 
 
-def test_a_cell_shows_it_until_the_kernel_ends(lab_page):
+def test_a_cell_shows_it_until_the_kernel_ends(lab_page, eventually):
     notebook = lab_page([SETUP, "app.dashboard()"])
     page = notebook.page
     dashboard = opened(notebook)
@@ -62,10 +62,14 @@ def test_a_cell_shows_it_until_the_kernel_ends(lab_page):
     tasks.get_by_text("2 calls fit").wait_for()
     dashboard.wait_until_it_stands_at(place)
 
-    saved = notebook.save()
-    assert len(saved.cells) == 2
-    (output,) = saved.cells[1].outputs
-    assert set(output.data) == {"text/html", "text/plain"}
+    def saved_output():
+        saved = notebook.save()
+        assert len(saved.cells) == 2
+        (output,) = saved.cells[1].outputs
+        # What is saved is renewed now and then.
+        return output if set(output.data) == {"text/html", "text/plain"} else None
+
+    output = eventually(saved_output, "no widget is saved")
     assert "square" in output.data["text/plain"]
     assert HTML not in output.data["text/html"]
     page.evaluate(RESTART)

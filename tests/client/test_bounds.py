@@ -138,7 +138,7 @@ def test_for_what_a_function_captures(shared_app, monkeypatch):
         return captured[place]
 
     with pytest.raises(
-        PayloadTooLarge, match=r"large takes 2..,... bytes .* limit of 100,000 .* as arguments"
+        PayloadTooLarge, match=r"large takes [0-9,]+ bytes .* limit of 100,000 .* as arguments"
     ):
         large.delay(1)
     assert shared_app.task(abs).delay(-1).get(timeout=60) == 1
