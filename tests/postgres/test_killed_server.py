@@ -10,6 +10,7 @@ from nbtasks import group
 from tests.servers.postgresql import PostgreSQL
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_loses_no_call(start_server, new_app, eventually):
     server = start_server(PostgreSQL)
     with server.database() as name:
