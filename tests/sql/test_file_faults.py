@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -87,25 +86,6 @@ def test_processes_that_are_killed_at_any_moment_leave_the_file_whole(sqlite_url
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as looked_at:
         assert looked_at.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     looked_at.close()
-
-
-@pytest.mark.long
-def test_a_map_ends_though_its_workers_are_killed(sqlite_url, new_app, eventually):
-    app = new_app(sqlite_url)
-
-    @app.task
-    def slow(n):
-        time.sleep(0.01)
-        return n
-
-    run = slow.map(range(400))
-    for enough in (60, 120, 180):
-        app.start_workers(2)
-        eventually(lambda enough=enough: run.completed_count() > enough, "some have ended")
-        for worker in app.workers():
-            os.kill(worker.pid, signal.SIGKILL)
-    app.start_workers(2)
-    assert run.get(timeout=100) == list(range(400))
 
 
 def test_a_copy_of_a_process_and_the_process_itself_go_on(sqlite_url, new_line):

@@ -101,12 +101,10 @@ class MysqlTalk:
 
     def end(self) -> None:
         """Commit, along with what was not said yet."""
-        if self._began:
-            self._said(["COMMIT"])
-        elif len(self._later) == 1:
+        if not self._began and len(self._later) == 1:
             # It is a transaction of its own.
             self._send(self._taken())
-        elif self._later:
+        elif self._began or self._later:
             self._said(["COMMIT"])
         self._close()
 

@@ -1,9 +1,8 @@
-"""A MariaDB that is killed, and one that refuses."""
+"""What a MariaDB refuses, and what a line makes of one that was killed, or is slow."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -14,25 +13,6 @@ from nbtasks.exceptions import ConfigError
 from tests.servers.mariadb import MariaDB
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-
-
-def test_a_server_that_is_killed_loses_no_call(start_server, new_app, eventually):
-    server = start_server(MariaDB)
-    with server.database() as name:
-        app = new_app(server.url(name))
-        app.start_workers(2)
-
-        @app.task
-        def slow(n):
-            time.sleep(0.01)
-            return n
-
-        run = slow.map(range(300))
-        eventually(lambda: run.completed_count() > 20, "some have ended", within=90)
-        server.kill()
-        server.start()
-        assert run.get(timeout=200) == list(range(300))
-        app.close()
 
 
 def test_what_is_refused_says_why(mariadb_url, new_line):
