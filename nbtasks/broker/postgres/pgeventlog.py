@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.verbs.eventlog import EventEntry
+from nbtasks.broker.verbs.eventlog import EventEntry, begun_anew
 
 if TYPE_CHECKING:
     from .pglink import PgLink
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 100
 #: Seconds after something was read in which nobody is to wake this reader: else each call would do so, one by one.
 _REST_S = 0.1
-#: Where the server is another one, its clock may be behind that of the one before.
-_LATELY_MS = 60_000
 
 
 class PgEventLog:
@@ -103,9 +101,9 @@ class PgEventLog:
         return found
 
     def _begin_anew(self) -> None:
-        """The server is another one, or was put back: read what has come since this began, or lately by its clock."""
+        """The server is another one, or was put back."""
         *_, now = self._line.rows("begin_happened", 0)[0]
-        self._begin(max(0, min(self._began, now - _LATELY_MS)))
+        self._begin(begun_anew(self._began, now))
 
     def label(self, batch: str) -> bytes | None:
         """Return the label of a batch; None where there is none."""

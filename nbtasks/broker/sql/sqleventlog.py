@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.verbs.eventlog import EventEntry
+from nbtasks.broker.verbs.eventlog import EventEntry, begun_anew
 
 from .sqlhousekeeping import TRIMMED
 from .sqlstore import named
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 100
 #: So many numbers before the last one are looked at again, where what has an earlier one may be committed later.
 _OVERLAP = 500
-#: Where the database is another one, its clock may be behind that of the one before.
-_LATELY_MS = 60_000
 
 
 class SqlEventLog:
@@ -66,9 +64,9 @@ class SqlEventLog:
         rows, trimmed = self._line.read(read_happened, self._since, begin, most)
         number, _ = self._last
         if trimmed < number and self._last not in {(row[0], row[1]) for row in rows}:
-            # The database was put back to an older state: what has come since this began, or lately by its clock.
-            began, now = self._began, self._line.read(now_ms)
-            self.begin_at(max(0, min(began, now - _LATELY_MS)) / 1000)
+            # The database was put back to an older state.
+            began = self._began
+            self.begin_at(begun_anew(began, self._line.read(lambda tx: tx.now_ms())) / 1000)
             self._began = began
             return self._look()
         if self._follows and trimmed > self._after:
@@ -105,8 +103,3 @@ def read_happened(tx: Transaction, since: int, after: int, most: int) -> tuple[l
         *(tx.ns, after, since, most),
     )
     return rows, int(tx.fact(TRIMMED) or 0)
-
-
-def now_ms(tx: Transaction) -> int:
-    """Return the time."""
-    return tx.now_ms()

@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Where the server is another one, its clock may be behind that of the one before (ms).
+_LATELY_MS = 60_000
+
+
+def begun_anew(began_ms: int, now_ms: int) -> int:
+    """Return since when (ms) it is read where a broker was put back: since the reader began, or lately by its clock."""
+    return max(0, min(began_ms, now_ms - _LATELY_MS))
+
 
 @dataclass(frozen=True)
 class EventEntry:
